@@ -1,0 +1,1 @@
+//! The replicated state machine: entry in, answer and events out.

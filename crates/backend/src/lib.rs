@@ -1,0 +1,1 @@
+//! Working storage behind one door.

@@ -1,0 +1,1 @@
+//! Words of the domain: ids, revisions, key ranges, error codes, limits.

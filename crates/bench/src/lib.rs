@@ -1,0 +1,1 @@
+//! Load generator and runner: ketch beside etcd in one run.

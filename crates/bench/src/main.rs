@@ -1,0 +1,3 @@
+//! Binary `ketch-bench`.
+
+fn main() {}

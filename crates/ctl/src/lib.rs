@@ -1,0 +1,1 @@
+//! Binary ketchctl, etcdctl-compatible.

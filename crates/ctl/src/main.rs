@@ -1,0 +1,3 @@
+//! Binary `ketchctl`.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Leases: grant, renew, revoke, expire by tick.

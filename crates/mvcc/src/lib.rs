@@ -1,0 +1,1 @@
+//! History: key index, revisions, write transactions, views, compaction, watch hub.

@@ -1,0 +1,1 @@
+//! The order of effects: raft, log worker, apply worker.

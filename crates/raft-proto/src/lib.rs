@@ -1,0 +1,1 @@
+//! Raft, WAL and snapshot records with etcd's numbers, generated.

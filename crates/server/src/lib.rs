@@ -1,0 +1,1 @@
+//! Thin composition: configuration, threads, tasks; binary ketch.

@@ -1,0 +1,3 @@
+//! Binary `ketch`.
+
+fn main() {}

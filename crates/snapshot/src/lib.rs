@@ -1,0 +1,1 @@
+//! bbolt files: streaming reader, streaming writer, install, verify.

@@ -1,0 +1,1 @@
+//! Binary ketchutl: offline work on snapshots.

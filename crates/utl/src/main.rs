@@ -1,0 +1,3 @@
+//! Binary `ketchutl`.
+
+fn main() {}

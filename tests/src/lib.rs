@@ -1,0 +1,1 @@
+//! Drivers shared by the integration tests: processes, peers, transcripts.
