@@ -1,0 +1,3 @@
+//! Integration tests: the running programs, over the wire.
+
+mod smoke;

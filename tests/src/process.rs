@@ -1,0 +1,274 @@
+//! One member as a process of its own: start, wait until it serves, kill, stop, start again.
+
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+use crate::{binaries, peers, ports};
+
+/// Addresses every test member advertises, whatever it listens on: identifiers hash them.
+const ADVERTISED_PEER: &str = "http://127.0.0.1:23800";
+const READY_LIMIT: Duration = Duration::from_secs(60);
+const STOP_LIMIT: Duration = Duration::from_secs(30);
+
+/// Which server a member runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Program {
+    /// Ours.
+    Ketch,
+    /// The real one, the oracle.
+    Etcd,
+}
+
+/// What may differ from the default member.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Flags appended to the usual ones.
+    pub flags: Vec<String>,
+    /// Environment variables set for the process.
+    pub vars: Vec<(String, String)>,
+    /// A data directory that is there already, e.g. a restored one; else a fresh one.
+    pub data_dir: Option<PathBuf>,
+}
+
+impl Options {
+    /// The defaults with more flags.
+    pub fn with_flags(flags: &[&str]) -> Self {
+        Self { flags: flags.iter().map(|flag| (*flag).to_owned()).collect(), ..Self::default() }
+    }
+}
+
+/// A member's process, its folder and its ports. Dropping it kills the process.
+#[derive(Debug)]
+pub struct Member {
+    program: Program,
+    options: Options,
+    folder: TempDir,
+    client_port: u16,
+    peer_port: u16,
+    child: Option<Child>,
+}
+
+impl Member {
+    /// Starts a member on free ports and waits until it is healthy.
+    ///
+    /// # Errors
+    /// When it exits or is not healthy in time; the end of its log is in the message.
+    pub fn start(program: Program, options: Options) -> Result<Self> {
+        let mut member = Self::prepare(program, options)?;
+        member.restart()?;
+        Ok(member)
+    }
+
+    /// A member with ports and a folder, not started.
+    ///
+    /// # Errors
+    /// When no temporary folder can be made.
+    pub fn prepare(program: Program, options: Options) -> Result<Self> {
+        let folder = TempDir::with_prefix("ketch-test-").context("making a temporary folder")?;
+        let (client_port, peer_port) = (ports::free_port(), ports::free_port());
+        Ok(Self { program, options, folder, client_port, peer_port, child: None })
+    }
+
+    /// Starts the process again on the same folder and ports and waits until it is healthy.
+    ///
+    /// # Errors
+    /// As `start`.
+    pub fn restart(&mut self) -> Result<()> {
+        self.spawn()?;
+        self.wait_healthy()
+    }
+
+    /// Starts the process and does not wait.
+    ///
+    /// # Errors
+    /// When the program does not start at all.
+    pub fn spawn(&mut self) -> Result<()> {
+        self.kill();
+        let log = OpenOptions::new().create(true).append(true).open(self.log_path())?;
+        let mut command = self.command();
+        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        self.child = Some(command.spawn().context("starting the member")?);
+        Ok(())
+    }
+
+    /// The command line that starts this member, for tests that run it themselves.
+    pub fn command(&self) -> Command {
+        let mut command = Command::new(program_path(self.program));
+        let client = self.endpoint();
+        command
+            .args(["--name", "s1", "--initial-cluster-token", "tok"])
+            .arg("--data-dir")
+            .arg(self.data_dir())
+            .args(["--listen-client-urls", &client, "--advertise-client-urls", &client])
+            .args(["--listen-peer-urls", &format!("http://127.0.0.1:{}", self.peer_port)])
+            .args(["--initial-advertise-peer-urls", ADVERTISED_PEER])
+            .args(["--initial-cluster", &format!("s1={ADVERTISED_PEER}")])
+            .args(&self.options.flags)
+            .current_dir(self.folder.path())
+            .envs(self.options.vars.iter().map(|(name, value)| (name, value)));
+        command
+    }
+
+    /// Kills the process at once (SIGKILL) and waits for its end. Harmless when it is down.
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+
+    /// Asks the process to stop (SIGTERM) and waits for it.
+    ///
+    /// # Errors
+    /// When it is not running or does not stop within half a minute.
+    pub fn terminate(&mut self) -> Result<ExitStatus> {
+        self.signal(Signal::TERM)?;
+        self.wait_exit(STOP_LIMIT)
+    }
+
+    /// Sends a signal to the running process.
+    ///
+    /// # Errors
+    /// When it is not running.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        Ok(kill_process(self.pid()?, signal)?)
+    }
+
+    /// Waits until the process ends by itself.
+    ///
+    /// # Errors
+    /// When it is not running or outlives `limit`.
+    pub fn wait_exit(&mut self, limit: Duration) -> Result<ExitStatus> {
+        let end = Instant::now() + limit;
+        let child = self.child.as_mut().context("the member is not running")?;
+        loop {
+            if let Some(status) = child.try_wait()? {
+                self.child = None;
+                return Ok(status);
+            }
+            if Instant::now() > end {
+                bail!("the member did not stop in {limit:?}; {}", self.log_tail());
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// The client address, `http://127.0.0.1:PORT`.
+    pub fn endpoint(&self) -> String {
+        format!("http://{}", self.address())
+    }
+
+    /// The client address without a scheme.
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.client_port)
+    }
+
+    /// The data directory.
+    pub fn data_dir(&self) -> PathBuf {
+        self.options.data_dir.clone().unwrap_or_else(|| self.folder.path().join("data"))
+    }
+
+    /// The member's own temporary folder, removed at the end.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// All the member has written to standard output and error, over all its starts.
+    pub fn log(&self) -> String {
+        let mut text = Vec::new();
+        if let Ok(mut file) = File::open(self.log_path()) {
+            let _ = file.read_to_end(&mut text);
+        }
+        String::from_utf8_lossy(&text).into_owned()
+    }
+
+    /// Resident memory in KiB.
+    ///
+    /// # Errors
+    /// When the process is not running.
+    pub fn resident_kib(&self) -> Result<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid()?))?;
+        let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+        let number = line.and_then(|line| line.split_whitespace().nth(1));
+        number.and_then(|text| text.parse().ok()).context("no VmRSS in /proc status")
+    }
+
+    /// `GET path` on the client port: status code and body.
+    ///
+    /// # Errors
+    /// When the connection fails or the answer is not HTTP.
+    pub fn http_get(&self, path: &str) -> Result<(u16, String)> {
+        let mut stream = TcpStream::connect(self.address())?;
+        stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+        let host = self.address();
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")?;
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer)?;
+        let answer = String::from_utf8_lossy(&answer).into_owned();
+        let (head, body) = answer.split_once("\r\n\r\n").context("no end of the HTTP head")?;
+        let code = head.split_whitespace().nth(1).and_then(|text| text.parse().ok());
+        Ok((code.context("no HTTP status")?, body.to_owned()))
+    }
+
+    /// Waits until `/health` says so.
+    ///
+    /// # Errors
+    /// When the process exits first or a minute passes.
+    pub fn wait_healthy(&mut self) -> Result<()> {
+        let end = Instant::now() + READY_LIMIT;
+        loop {
+            if self.http_get("/health").is_ok_and(|(code, _)| code == 200) {
+                return Ok(());
+            }
+            let child = self.child.as_mut().context("the member is not running")?;
+            if let Some(status) = child.try_wait()? {
+                self.child = None;
+                bail!("the member ended with {status}; {}", self.log_tail());
+            }
+            if Instant::now() > end {
+                bail!("the member is not healthy after {READY_LIMIT:?}; {}", self.log_tail());
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    fn pid(&self) -> Result<Pid> {
+        let child = self.child.as_ref().context("the member is not running")?;
+        Ok(Pid::from_child(child))
+    }
+
+    fn log_path(&self) -> PathBuf {
+        self.folder.path().join("member.log")
+    }
+
+    fn log_tail(&self) -> String {
+        let log = self.log();
+        let lines: Vec<&str> = log.lines().collect();
+        let tail = &lines[lines.len().saturating_sub(15)..];
+        format!("the end of its log:\n{}", tail.join("\n"))
+    }
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        self.kill();
+        if std::thread::panicking() {
+            eprintln!("{:?}: {}", self.program, self.log_tail());
+        }
+    }
+}
+
+fn program_path(program: Program) -> PathBuf {
+    match program {
+        Program::Ketch => binaries::path("ketch"),
+        Program::Etcd => peers::find("etcd").expect("callers have asked peers::find before"),
+    }
+}

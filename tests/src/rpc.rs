@@ -1,0 +1,193 @@
+//! gRPC without stubs: any method path, any bytes, so that a test controls the request exactly.
+//!
+//! Messages are encoded and decoded here, outside tonic's codec: a test can send garbage, and
+//! can see the very bytes a server answered with.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use bytes::{Buf, BufMut, Bytes};
+use http::uri::PathAndQuery;
+use prost::Message;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::UnboundedReceiverStream;
+use tonic::client::Grpc;
+use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, Request, Status, Streaming};
+
+/// How a call failed: the two things clients match on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// The gRPC code.
+    pub code: Code,
+    /// The gRPC message.
+    pub message: String,
+}
+
+impl From<Status> for Refusal {
+    fn from(status: Status) -> Self {
+        Self { code: status.code(), message: status.message().to_owned() }
+    }
+}
+
+/// What a unary call gave.
+pub type Answer<A> = Result<A, Refusal>;
+
+/// One connection to one server.
+#[derive(Debug, Clone)]
+pub struct Rpc {
+    channel: Channel,
+}
+
+/// The client's end of a stream in both directions; dropping it ends the stream.
+#[derive(Debug)]
+pub struct Duplex {
+    requests: mpsc::UnboundedSender<Bytes>,
+    answers: Streaming<Bytes>,
+}
+
+impl Rpc {
+    /// Connects to `http://host:port`.
+    ///
+    /// # Errors
+    /// When nothing accepts within five seconds.
+    pub async fn connect(endpoint: &str) -> Result<Self> {
+        let endpoint = Endpoint::from_shared(endpoint.to_owned())?
+            .connect_timeout(Duration::from_secs(5))
+            .http2_max_header_list_size(1 << 20);
+        let channel = endpoint.connect().await.context("connecting to the member")?;
+        Ok(Self { channel })
+    }
+
+    /// One unary call; `method` is `/package.Service/Method`.
+    ///
+    /// # Errors
+    /// The server's refusal, or `Code::DataLoss` when the answer's bytes do not decode.
+    pub async fn call<A: Message + Default>(&self, method: &str, ask: &impl Message) -> Answer<A> {
+        let bytes = self.call_bytes(method, ask.encode_to_vec().into()).await?;
+        decode(bytes)
+    }
+
+    /// One unary call with the given request bytes, giving the answer's bytes.
+    ///
+    /// # Errors
+    /// The server's refusal.
+    pub async fn call_bytes(&self, method: &str, ask: Bytes) -> Answer<Bytes> {
+        let mut grpc = self.grpc().await?;
+        let answer = grpc.unary(Request::new(ask), path(method), Raw).await?;
+        Ok(answer.into_inner())
+    }
+
+    /// All messages of a server stream, up to its end.
+    ///
+    /// # Errors
+    /// The server's refusal, at the start or in the middle.
+    pub async fn collect<A: Message + Default>(
+        &self,
+        method: &str,
+        ask: &impl Message,
+    ) -> Answer<Vec<A>> {
+        let mut grpc = self.grpc().await?;
+        let request = Request::new(Bytes::from(ask.encode_to_vec()));
+        let mut answers = grpc.server_streaming(request, path(method), Raw).await?.into_inner();
+        let mut all = Vec::new();
+        while let Some(bytes) = answers.message().await? {
+            all.push(decode(bytes)?);
+        }
+        Ok(all)
+    }
+
+    /// Opens a stream in both directions with its first request.
+    ///
+    /// # Errors
+    /// The server's refusal of the stream.
+    pub async fn duplex(&self, method: &str, first: &impl Message) -> Answer<Duplex> {
+        let mut grpc = self.grpc().await?;
+        let (requests, queue) = mpsc::unbounded_channel();
+        let _ = requests.send(Bytes::from(first.encode_to_vec()));
+        let request = Request::new(UnboundedReceiverStream::new(queue));
+        let answers = grpc.streaming(request, path(method), Raw).await?.into_inner();
+        Ok(Duplex { requests, answers })
+    }
+
+    async fn grpc(&self) -> Answer<Grpc<Channel>> {
+        let mut grpc = Grpc::new(self.channel.clone())
+            .max_decoding_message_size(usize::MAX)
+            .max_encoding_message_size(usize::MAX);
+        grpc.ready().await.map_err(|why| Refusal {
+            code: Code::Unavailable,
+            message: format!("not connected: {why}"),
+        })?;
+        Ok(grpc)
+    }
+}
+
+impl Duplex {
+    /// Queues one more request.
+    pub fn send(&self, ask: &impl Message) {
+        // A stream the server has ended shows on the receiving side.
+        let _ = self.requests.send(Bytes::from(ask.encode_to_vec()));
+    }
+
+    /// The next answer; `None` when the server ended the stream in good order.
+    ///
+    /// # Errors
+    /// The status the server ended the stream with.
+    pub async fn next<A: Message + Default>(&mut self) -> Answer<Option<A>> {
+        match self.answers.message().await? {
+            Some(bytes) => decode(bytes).map(Some),
+            None => Ok(None),
+        }
+    }
+}
+
+fn decode<A: Message + Default>(bytes: Bytes) -> Answer<A> {
+    A::decode(bytes).map_err(|why| Refusal {
+        code: Code::DataLoss,
+        message: format!("answer does not decode: {why}"),
+    })
+}
+
+fn path(method: &str) -> PathAndQuery {
+    method.parse().expect("method paths are literals in the tests")
+}
+
+/// A codec that hands bytes through.
+#[derive(Debug, Clone, Copy)]
+struct Raw;
+
+impl Codec for Raw {
+    type Encode = Bytes;
+    type Decode = Bytes;
+    type Encoder = Raw;
+    type Decoder = Raw;
+
+    fn encoder(&mut self) -> Raw {
+        Raw
+    }
+
+    fn decoder(&mut self) -> Raw {
+        Raw
+    }
+}
+
+impl Encoder for Raw {
+    type Item = Bytes;
+    type Error = Status;
+
+    fn encode(&mut self, item: Bytes, into: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        into.put(item);
+        Ok(())
+    }
+}
+
+impl Decoder for Raw {
+    type Item = Bytes;
+    type Error = Status;
+
+    fn decode(&mut self, from: &mut DecodeBuf<'_>) -> Result<Option<Bytes>, Status> {
+        let length = from.remaining();
+        Ok(Some(from.copy_to_bytes(length)))
+    }
+}
