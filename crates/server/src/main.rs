@@ -1,3 +1,7 @@
 //! Binary `ketch`.
 
+mod config;
+mod logging;
+mod mailbox;
+
 fn main() {}

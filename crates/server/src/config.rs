@@ -1,0 +1,143 @@
+//! What the operator asked for: flags, environment, file, checked and typed.
+
+mod duration;
+pub(crate) mod flags;
+mod resolve;
+mod sources;
+mod usage;
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use url::Url;
+
+pub(crate) use sources::Settings;
+pub(crate) use usage::{usage_text, version_text};
+
+/// Why a start-up stops before it began. Display is the text etcd prints.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConfigError {
+    /// `--help`: usage, exit 0.
+    #[error("help requested")]
+    Help,
+    /// `--version`: version lines, exit 0.
+    #[error("version requested")]
+    Version,
+    /// A flag that cannot be read: the text, then the usage, exit 2.
+    #[error("{0}")]
+    Usage(String),
+    /// A setting that cannot stand: a log line "failed to verify flags", exit 1.
+    #[error("{0}")]
+    Verify(String),
+    /// A flag and its variable were both given: exit 1.
+    #[error(
+        "conflicting environment variable is shadowed by corresponding command-line flag \
+         (either unset environment variable or disable flag))"
+    )]
+    Shadowed(String),
+    /// The name is not among the initial members: exit 1.
+    #[error("couldn't find local name {0:?} in the initial cluster configuration")]
+    NameMissing(String),
+}
+
+/// When history is compacted without being asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AutoCompaction {
+    /// Never.
+    Off,
+    /// Keep this much time.
+    Periodic(Duration),
+    /// Keep this many revisions.
+    Revision(i64),
+}
+
+/// Everything typed; no text is parsed after this.
+#[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "switches of the command line")]
+pub(crate) struct Config {
+    pub(crate) name: String,
+    pub(crate) data_dir: PathBuf,
+    pub(crate) wal_dir: PathBuf,
+    pub(crate) listen_client_urls: Vec<Url>,
+    pub(crate) advertise_client_urls: Vec<String>,
+    pub(crate) listen_peer_urls: Vec<Url>,
+    pub(crate) listen_metrics_urls: Vec<Url>,
+    /// This member's own peer URLs, as in `--initial-cluster`.
+    pub(crate) peer_urls: Vec<String>,
+    pub(crate) initial_cluster_token: String,
+    pub(crate) initial_cluster_existing: bool,
+    pub(crate) heartbeat_ms: u64,
+    pub(crate) election_ms: u64,
+    pub(crate) election_tick_advance: bool,
+    pub(crate) pre_vote: bool,
+    pub(crate) snapshot_count_entries: u64,
+    pub(crate) snapshot_catchup_entries: u64,
+    /// Negative: no quota.
+    pub(crate) quota_bytes: i64,
+    pub(crate) request_bytes_max: usize,
+    pub(crate) txn_ops_max: usize,
+    pub(crate) concurrent_streams_max: u32,
+    pub(crate) keepalive_interval: Duration,
+    pub(crate) keepalive_timeout: Duration,
+    pub(crate) auto_compaction: AutoCompaction,
+    pub(crate) backend_batch_interval: Duration,
+    pub(crate) backend_batch_rows: usize,
+    pub(crate) compaction_batch_rows: usize,
+    pub(crate) compaction_sleep: Duration,
+    pub(crate) progress_notify_interval: Duration,
+    pub(crate) warning_apply: Duration,
+    pub(crate) warning_unary: Duration,
+    pub(crate) cors: BTreeSet<String>,
+    pub(crate) host_whitelist: BTreeSet<String>,
+    pub(crate) reuse_address: bool,
+    pub(crate) reuse_port: bool,
+    pub(crate) metrics_extensive: bool,
+    pub(crate) no_fsync: bool,
+    pub(crate) log: LogConfig,
+    /// Feature gates given by name, for the metrics and the log.
+    pub(crate) feature_gates: Vec<(String, bool)>,
+    /// Things to say once logging is up.
+    pub(crate) warnings: Vec<(String, Vec<(&'static str, String)>)>,
+}
+
+/// Where log lines go and which.
+#[derive(Clone, Debug)]
+pub(crate) struct LogConfig {
+    pub(crate) level: tracing::Level,
+    pub(crate) json: bool,
+    pub(crate) outputs: Vec<String>,
+}
+
+impl Config {
+    /// Reads the command line and the environment (or the file they name).
+    pub(crate) fn load(
+        arguments: &[String],
+        variables: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
+        let mut settings = Settings::from_arguments(arguments)?;
+        if settings.get("version") == "true" {
+            return Err(ConfigError::Version);
+        }
+        if !settings.is_set("config-file") {
+            settings.add_environment(variables)?;
+        } else if let Some((_, path)) =
+            variables.into_iter().find(|(name, _)| name == "ETCD_CONFIG_FILE")
+        {
+            return Err(ConfigError::Shadowed(format!("ETCD_CONFIG_FILE={path}")));
+        }
+        let path = settings.get("config-file").to_owned();
+        if path.is_empty() {
+            return resolve::resolve(settings);
+        }
+        let text = std::fs::read_to_string(&path).map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => {
+                ConfigError::Verify(format!("open {path}: no such file or directory"))
+            }
+            _ => ConfigError::Verify(format!("open {path}: {error}")),
+        })?;
+        let mut from_file = Settings::from_file(&text)?;
+        from_file.warnings.append(&mut settings.warnings);
+        resolve::resolve(from_file)
+    }
+}

@@ -1,0 +1,55 @@
+//! What `--help` and `--version` print.
+
+use super::flags::{FLAGS, Kind, Support};
+
+/// The release whose behaviour this server has; clients decide by it what they may ask.
+pub(crate) const ETCD_VERSION: &str = "3.7.1";
+
+/// The four lines of `--version`.
+pub(crate) fn version_text() -> String {
+    format!(
+        "etcd Version: {ETCD_VERSION}\nGit SHA: ketch-{}\nGo Version: none (Rust)\nGo OS/Arch: {}/{}\n",
+        env!("CARGO_PKG_VERSION"),
+        std::env::consts::OS,
+        match std::env::consts::ARCH {
+            "x86_64" => "amd64",
+            "aarch64" => "arm64",
+            other => other,
+        },
+    )
+}
+
+/// The head that stands before every flag list.
+pub(crate) fn usage_text() -> String {
+    "Usage:\n\n  ketch [flags]\n    Start a member; takes the flags of etcd 3.7.\n\n  \
+     ketch --version\n    Show the version.\n\n  ketch -h | --help\n    Show the flags.\n\n  \
+     ketch --config-file\n    Path to the server configuration file; other flags and \
+     ETCD_ variables are then ignored.\n"
+        .to_owned()
+}
+
+/// All flags by section, with defaults and what is not there yet.
+pub(crate) fn flag_text() -> String {
+    let mut text = String::new();
+    let mut section = "";
+    for flag in FLAGS.iter().filter(|flag| flag.support != Support::Ignored) {
+        if flag.section != section {
+            section = flag.section;
+            text.push_str(&format!("\n{}:\n", capitalised(section)));
+        }
+        let default =
+            if flag.kind == Kind::Bool && flag.default.is_empty() { "false" } else { flag.default };
+        text.push_str(&format!("  --{} '{default}'\n", flag.name));
+        if let Support::Refused(why) = flag.support {
+            text.push_str(&format!("    Refused when set: {why}.\n"));
+        }
+    }
+    text
+}
+
+fn capitalised(word: &str) -> String {
+    let mut letters = word.chars();
+    letters.next().map_or_else(String::new, |first| {
+        first.to_uppercase().collect::<String>() + letters.as_str()
+    })
+}

@@ -1,1 +1,0 @@
-//! Thin composition: configuration, threads, tasks; binary ketch.

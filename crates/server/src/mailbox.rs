@@ -1,0 +1,173 @@
+//! Bounded mailboxes between threads: the receiver takes everything that is there at once.
+//!
+//! One lock and one wake-up a batch; a sender wakes the receiver only if it sleeps.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex};
+
+/// The sending half; clones share the box.
+pub(crate) struct Sender<T>(Arc<Shared<T>>);
+
+/// The receiving half.
+pub(crate) struct Receiver<T>(Arc<Shared<T>>);
+
+struct Shared<T> {
+    state: Mutex<State<T>>,
+    arrived: Condvar,
+    emptied: Condvar,
+    limit: usize,
+}
+
+struct State<T> {
+    queue: VecDeque<T>,
+    receiver_sleeps: bool,
+    senders_wait: usize,
+    closed: bool,
+}
+
+/// A box for at most `limit` letters.
+pub(crate) fn mailbox<T>(limit: usize) -> (Sender<T>, Receiver<T>) {
+    let shared = Arc::new(Shared {
+        state: Mutex::new(State {
+            queue: VecDeque::new(),
+            receiver_sleeps: false,
+            senders_wait: 0,
+            closed: false,
+        }),
+        arrived: Condvar::new(),
+        emptied: Condvar::new(),
+        limit,
+    });
+    (Sender(Arc::clone(&shared)), Receiver(shared))
+}
+
+impl<T> Clone for Sender<T> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<T> Sender<T> {
+    /// Puts a letter in, waiting while the box is full. For threads, never for lanes. A letter to
+    /// a receiver that is gone is dropped.
+    pub(crate) fn send(&self, letter: T) {
+        let mut state = self.0.state.lock();
+        while state.queue.len() >= self.0.limit && !state.closed {
+            state.senders_wait += 1;
+            self.0.emptied.wait(&mut state);
+            state.senders_wait -= 1;
+        }
+        self.put(&mut state, letter);
+    }
+
+    /// Puts a letter in, or gives it back when the box is full or its receiver is gone.
+    pub(crate) fn try_send(&self, letter: T) -> Result<(), T> {
+        let mut state = self.0.state.lock();
+        if state.closed || state.queue.len() >= self.0.limit {
+            return Err(letter);
+        }
+        self.put(&mut state, letter);
+        Ok(())
+    }
+
+    /// Puts a letter in whatever is there already: for the few letters that must not be lost and
+    /// whose number something else bounds.
+    pub(crate) fn send_above_limit(&self, letter: T) {
+        let mut state = self.0.state.lock();
+        self.put(&mut state, letter);
+    }
+
+    fn put(&self, state: &mut State<T>, letter: T) {
+        if state.closed {
+            return;
+        }
+        state.queue.push_back(letter);
+        if state.receiver_sleeps {
+            state.receiver_sleeps = false;
+            self.0.arrived.notify_one();
+        }
+    }
+}
+
+impl<T> Receiver<T> {
+    /// Moves all letters to `into`; waits for the first one until `deadline` (`None`: for ever).
+    pub(crate) fn receive(&self, into: &mut Vec<T>, deadline: Option<Instant>) {
+        let mut state = self.0.state.lock();
+        while state.queue.is_empty() {
+            state.receiver_sleeps = true;
+            match deadline {
+                None => self.0.arrived.wait(&mut state),
+                Some(at) => {
+                    if self.0.arrived.wait_until(&mut state, at).timed_out() {
+                        break;
+                    }
+                }
+            }
+        }
+        state.receiver_sleeps = false;
+        into.extend(state.queue.drain(..));
+        if state.senders_wait > 0 {
+            self.0.emptied.notify_all();
+        }
+    }
+
+    /// As [`Receiver::receive`], with a time to wait from now.
+    pub(crate) fn receive_for(&self, into: &mut Vec<T>, wait: Duration) {
+        self.receive(into, Some(Instant::now() + wait));
+    }
+}
+
+impl<T> Drop for Receiver<T> {
+    fn drop(&mut self) {
+        let mut state = self.0.state.lock();
+        state.closed = true;
+        state.queue.clear();
+        self.0.emptied.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_comes_whole_and_in_order() {
+        let (sender, receiver) = mailbox(8);
+        for n in 0..5 {
+            sender.send(n);
+        }
+        let mut got = Vec::new();
+        receiver.receive(&mut got, None);
+        assert_eq!(got, [0, 1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn a_full_box_refuses_and_a_closed_one_too() {
+        let (sender, receiver) = mailbox(1);
+        assert_eq!(sender.try_send(1), Ok(()));
+        assert_eq!(sender.try_send(2), Err(2));
+        sender.send_above_limit(3);
+        let mut got = Vec::new();
+        receiver.receive(&mut got, None);
+        assert_eq!(got, [1, 3]);
+        drop(receiver);
+        assert_eq!(sender.try_send(4), Err(4));
+        sender.send(5);
+    }
+
+    #[test]
+    fn a_waiting_sender_goes_on_when_there_is_room() {
+        let (sender, receiver) = mailbox(1);
+        sender.send(1);
+        let other = std::thread::spawn(move || sender.send(2));
+        let mut got = Vec::new();
+        while got.len() < 2 {
+            receiver.receive(&mut got, None);
+        }
+        other.join().unwrap();
+        assert_eq!(got, [1, 2]);
+    }
+}
