@@ -1,0 +1,25 @@
+//! Where calls are counted. The server keeps the counters; the edge only reports.
+
+use crate::Method;
+
+/// Told of every call. Called on the hot path: an implementer indexes an array by
+/// [`Method::index`] and adds, no more.
+pub trait Observer: Send + Sync + 'static {
+    /// A call has begun.
+    fn started(&self, method: Method);
+
+    /// A call has ended with this gRPC status number (0 is OK).
+    fn handled(&self, method: Method, status: u8);
+
+    /// A request message came, of so many bytes without the frame header.
+    fn received(&self, method: Method, message_bytes: usize);
+
+    /// A response message left, of so many bytes without the frame header.
+    fn sent(&self, method: Method, message_bytes: usize);
+
+    /// A call carried this `client-api-version`, `unknown` when none.
+    fn client_version(&self, method: Method, version: &str);
+
+    /// The body of `/metrics`, in the Prometheus text format.
+    fn render_metrics(&self) -> String;
+}
