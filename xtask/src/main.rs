@@ -1,18 +1,36 @@
 //! `cargo xtask`: project tasks.
 
+mod ci;
 mod codegen;
+mod fuzz;
+mod tidy;
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 
+const USAGE: &str = "usage: cargo xtask <task>
+
+  ci [fast]            everything CI holds us to: fmt, tidy, deny, clippy, tests, doc tests, docs
+  tidy                 the walls that no compiler sees
+  codegen [--check]    Rust from proto/
+  fuzz [seconds]       each fuzz target for a short while (default 20 s)
+  bench [...]          ketch beside etcd; see docs/performance.md";
+
 fn main() -> Result<()> {
-    let args: Vec<String> = std::env::args().skip(1).collect();
-    let words: Vec<&str> = args.iter().map(String::as_str).collect();
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let root = root();
     match words.as_slice() {
-        ["codegen"] => codegen::run(&root(), false),
-        ["codegen", "--check"] => codegen::run(&root(), true),
-        _ => bail!("usage: cargo xtask codegen [--check]"),
+        ["ci"] => ci::run(&root, false),
+        ["ci", "fast"] => ci::run(&root, true),
+        ["tidy"] => tidy::run(&root),
+        ["codegen"] => codegen::run(&root, false),
+        ["codegen", "--check"] => codegen::run(&root, true),
+        ["fuzz"] => fuzz::run(&root, 20),
+        ["fuzz", seconds] => fuzz::run(&root, seconds.parse()?),
+        ["bench", rest @ ..] => ci::bench(&root, rest),
+        _ => bail!("{USAGE}"),
     }
 }
 
