@@ -33,6 +33,12 @@ pub const LOG_TAIL_BYTES: usize = 256 * 1024 * 1024;
 pub const BACKEND_BATCH_INTERVAL_MS: u64 = 100;
 /// Rows that trigger a drain before the interval is over, and most rows of one transaction.
 pub const BACKEND_BATCH_ROWS: usize = 10_000;
+/// Most bytes of one such transaction, unless a single batch is larger.
+pub const BACKEND_STEP_BYTES: usize = 4 * 1024 * 1024;
+/// Live bytes copied by one step of an online reclaim.
+pub const BACKEND_RECLAIM_STEP_BYTES: usize = 1024 * 1024;
+/// Page cache of the file that a reclaim builds.
+pub const BACKEND_RECLAIM_CACHE_BYTES: usize = 8 * 1024 * 1024;
 /// Bytes of undrained rows above which apply waits for the drain.
 pub const BACKEND_BUFFER_BYTES: usize = 64 * 1024 * 1024;
 /// Page cache of the working storage.
