@@ -1,0 +1,39 @@
+//! What applying one entry gives back.
+
+use ketch_proto::etcdserverpb as pb;
+use ketch_raft_proto::raftpb::{ConfChange, ConfState};
+
+/// A configuration change as Raft must see it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Change {
+    /// The change; a refused one has node id 0, which changes nothing but must still be told.
+    pub change: ConfChange,
+    /// The configuration after it, as stored.
+    pub conf_state: ConfState,
+    /// This member was removed and must stop.
+    pub removed_self: bool,
+}
+
+/// One answer. Headers carry only a revision, 0 where etcd leaves it to the edge; the edge adds
+/// cluster, member and term, and the current revision for 0.
+#[derive(Clone, Debug, PartialEq)]
+#[expect(missing_docs, reason = "the names are those of the responses")]
+pub enum Answer {
+    /// Nothing to say: an empty entry, or a setting of the cluster.
+    Empty,
+    /// The entry was applied before a restart.
+    Skipped,
+    Range(pb::RangeResponse),
+    Put(pb::PutResponse),
+    DeleteRange(pb::DeleteRangeResponse),
+    Txn(pb::TxnResponse),
+    Compaction(pb::CompactionResponse),
+    LeaseGrant(pb::LeaseGrantResponse),
+    LeaseRevoke(pb::LeaseRevokeResponse),
+    LeaseCheckpoint(pb::LeaseCheckpointResponse),
+    Alarm(pb::AlarmResponse),
+    /// The members after a configuration change.
+    Members(Vec<pb::Member>),
+    /// A request this member does not serve yet.
+    Unimplemented,
+}
