@@ -58,7 +58,12 @@ impl CheckedFile {
         if !length.is_multiple_of(PAGE as u64) {
             return Err(Damage { offset: length, what: "file ends inside a page".into() }.into());
         }
-        let sums = RwLock::new(PageSums::load(&*file, length / PAGE as u64 - 1)?);
+        let sums = PageSums::load(&*file, length / PAGE as u64 - 1)?;
+        if sums.pages() == 0 {
+            // The engine would begin anew in an empty file.
+            return Err(Damage { offset: length, what: "file ends too early".into() }.into());
+        }
+        let sums = RwLock::new(sums);
         Ok(Self { file, sums, first_damage: OnceLock::new() })
     }
 

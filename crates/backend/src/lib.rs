@@ -49,3 +49,6 @@ pub use drain::{Drain, Step};
 pub use error::{Error, OpenError};
 pub use reclaim::Progress;
 pub use view::{Entries, Items, Rows, View};
+
+#[cfg(test)]
+mod tests;

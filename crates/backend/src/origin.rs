@@ -23,6 +23,10 @@ impl Origin {
         match error.into() {
             redb::Error::Io(source) => Error::from_io(&path, source),
             redb::Error::Corrupted(what) => Error::Corrupt { path, offset: None, what },
+            // Every table was made with the file, so one can be missing only by damage.
+            error @ (redb::Error::TableDoesNotExist(_) | redb::Error::TableTypeMismatch { .. }) => {
+                Error::Corrupt { path, offset: None, what: error.to_string() }
+            }
             other => match self.file.first_damage() {
                 Some(damage) => Error::damaged(&path, damage),
                 None => Error::Engine { path, what: other.to_string() },
