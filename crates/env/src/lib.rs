@@ -20,6 +20,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub mod real;
+#[cfg(feature = "sim")]
+pub mod sim;
 
 /// How a file is opened; always for reading and writing unless said otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,8 +70,13 @@ pub trait File: Send + Sync + 'static {
     }
     /// Cuts or extends with zeroes.
     fn set_len(&self, length: u64) -> io::Result<()>;
-    /// Makes the file `length` bytes of written zeroes, so that later syncs carry data only.
+    /// Makes the file `length` bytes of written zeroes, durably, so that later syncs carry data
+    /// only. What it held is gone.
     fn zero_to(&self, length: u64) -> io::Result<()>;
+    /// Makes the file `length` bytes that read as zeroes and have their room on disk, durably,
+    /// without writing them: less is written, but a later sync may have to record which blocks
+    /// were used. What it held is gone.
+    fn reserve_to(&self, length: u64) -> io::Result<()>;
     /// Makes data (and the length needed to read it) durable.
     fn sync_data(&self) -> io::Result<()>;
     /// Makes data and all metadata durable.

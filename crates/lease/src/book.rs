@@ -1,6 +1,6 @@
 //! The state behind the lessor's lock: leases, their keys, their clocks.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use ketch_base::{Code, LeaseId, limits};
@@ -41,7 +41,7 @@ struct Lease {
 #[derive(Debug, Default)]
 pub(crate) struct Book {
     leases: BTreeMap<LeaseId, Lease>,
-    holders: HashMap<Bytes, LeaseId>,
+    holders: BTreeMap<Bytes, LeaseId>,
     expiry: Expiry,
     /// Granted since the last `now_ms`.
     fresh: Vec<LeaseId>,

@@ -1,6 +1,6 @@
 //! Which lease to look at next: one alarm per lease, moved lazily.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use ketch_base::LeaseId;
 
@@ -11,7 +11,7 @@ use ketch_base::LeaseId;
 #[derive(Debug, Default)]
 pub(crate) struct Expiry {
     alarms: BTreeSet<(u64, LeaseId)>,
-    set_for: HashMap<LeaseId, u64>,
+    set_for: BTreeMap<LeaseId, u64>,
 }
 
 impl Expiry {
