@@ -76,7 +76,11 @@ pub trait File: Send + Sync + 'static {
     /// Makes the file `length` bytes that read as zeroes and have their room on disk, durably,
     /// without writing them: less is written, but a later sync may have to record which blocks
     /// were used. What it held is gone.
-    fn reserve_to(&self, length: u64) -> io::Result<()>;
+    fn reserve_to(&self, length: u64) -> io::Result<()> {
+        self.set_len(0)?;
+        self.set_len(length)?;
+        self.sync_all()
+    }
     /// Makes data (and the length needed to read it) durable.
     fn sync_data(&self) -> io::Result<()>;
     /// Makes data and all metadata durable.
