@@ -1,1 +1,0 @@
-//! Load generator and runner: ketch beside etcd in one run.
