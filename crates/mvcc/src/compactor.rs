@@ -1,0 +1,227 @@
+//! Physical compaction: a hash first, then the rows, a bounded number at a time.
+//!
+//! ```text
+//! compact(at) -> Job -> hash all rows <= at -> sweep the index, delete rows -> record, Done
+//! ```
+//!
+//! The hash comes first because it covers rows that the sweep removes. A sweep goes as far as
+//! the lowest pinned revision allows and is taken up again when that pin is gone.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use ketch_backend::{Batch, Bucket};
+use ketch_base::{Revision, limits};
+use parking_lot::Mutex;
+
+use crate::error::Error;
+use crate::hash::{HashKv, Hasher, Keep, any_alive};
+use crate::index::{Key, Sweep};
+use crate::shared::Shared;
+use crate::store::{FINISHED, SCHEDULED, mark};
+
+/// One compaction that was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Job {
+    at: i64,
+    /// The compaction before it.
+    before: i64,
+    /// No hash can be made: some of the rows are gone already.
+    resumed: bool,
+}
+
+impl Job {
+    pub(crate) fn asked(at: i64, before: i64) -> Self {
+        Self { at, before, resumed: false }
+    }
+
+    /// A job that an earlier run of the member had begun.
+    pub(crate) fn resumed(at: i64, before: i64) -> Self {
+        Self { at, before, resumed: true }
+    }
+}
+
+/// Compactions asked for and not finished, oldest first.
+#[derive(Default)]
+pub(crate) struct Jobs(Mutex<VecDeque<Job>>);
+
+impl Jobs {
+    /// When too many wait, the newest waiting one is taken up into this one: its rows go all the
+    /// same, only its hash is never made.
+    pub(crate) fn push(&self, mut job: Job) {
+        let mut jobs = self.0.lock();
+        if jobs.len() >= limits::WORKER_MAILBOX_JOBS
+            && let Some(last) = jobs.pop_back()
+        {
+            job.before = last.before;
+        }
+        jobs.push_back(job);
+    }
+
+    fn take(&self) -> Option<Job> {
+        self.0.lock().pop_front()
+    }
+}
+
+/// What a step did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CompactStep {
+    /// Nothing to do, or nothing that can be done before a reader or the backend lets go.
+    Idle,
+    /// There is more to do at once.
+    More,
+    /// The rows of this compaction are gone.
+    Done(i64),
+}
+
+/// Removes compacted rows. Owned by one thread or task, which calls [`Compactor::step`] with
+/// pauses in between as it sees fit.
+pub struct Compactor {
+    shared: Arc<Shared>,
+    work: Option<Work>,
+}
+
+struct Work {
+    job: Job,
+    stage: Stage,
+}
+
+enum Stage {
+    /// The backend does not have the request yet.
+    Asked,
+    Hash {
+        hasher: Hasher,
+        next: Revision,
+    },
+    /// Rows invisible at or after `at` go; `at` is the job's revision or the lowest pin.
+    Sweep {
+        at: i64,
+        next: Option<Key>,
+    },
+    /// All done up to here; a pin keeps the rest.
+    Held {
+        at: i64,
+    },
+}
+
+impl Compactor {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared, work: None }
+    }
+
+    /// Does a bounded piece of work: about [`limits::COMPACTION_BATCH_ROWS`] rows are hashed or
+    /// removed.
+    ///
+    /// # Errors
+    /// The storage failed; the member must stop.
+    pub fn step(&mut self) -> Result<CompactStep, Error> {
+        let work = self.work.take().or_else(|| {
+            let job = self.shared.jobs.take()?;
+            Some(Work { job, stage: Stage::Asked })
+        });
+        let Some(Work { job, stage }) = work else { return Ok(CompactStep::Idle) };
+        let (stage, step) = match stage {
+            Stage::Asked => self.begin(job)?,
+            Stage::Hash { hasher, next } => self.hash(job, hasher, next)?,
+            Stage::Sweep { at, next } => self.sweep(job, at, next),
+            Stage::Held { at } => self.held(job, at),
+        };
+        self.work = stage.map(|stage| Work { job, stage });
+        Ok(step)
+    }
+
+    /// The request must be in the backend before the first removal: changes become durable in
+    /// the order they were appended.
+    fn begin(&self, job: Job) -> Result<Turn, Error> {
+        let view = self.shared.backend.view();
+        let scheduled = view.get(Bucket::Meta, SCHEDULED.as_bytes())?;
+        let scheduled = scheduled.and_then(|bytes| Revision::from_bytes(&bytes));
+        if scheduled.is_none_or(|scheduled| scheduled.main < job.at) {
+            return Ok((Some(Stage::Asked), CompactStep::Idle));
+        }
+        if job.resumed {
+            return Ok(self.sweep_from_start(job));
+        }
+        // Its keep set is empty only if nobody is alive and nobody died at this very revision.
+        let at = Revision { main: job.at, sub: 0 };
+        let after = Revision { main: job.at.saturating_add(1), sub: 0 };
+        let kept = any_alive(&self.shared.index, job.at) || view.rows(at, after).next().is_some();
+        let keep = if kept { Keep::SeenAt(job.at) } else { Keep::LastPuts };
+        let hasher = Hasher::new(job.before, keep);
+        Ok((Some(Stage::Hash { hasher, next: Revision::default() }), CompactStep::More))
+    }
+
+    fn hash(&self, job: Job, mut hasher: Hasher, next: Revision) -> Result<Turn, Error> {
+        let Shared { backend, index, hashes, .. } = &*self.shared;
+        let rows = limits::COMPACTION_BATCH_ROWS;
+        if let Some(next) = hasher.rows(index, &backend.view(), next, job.at, rows)? {
+            return Ok((Some(Stage::Hash { hasher, next }), CompactStep::More));
+        }
+        hashes.store(HashKv {
+            hash: hasher.crc,
+            compact_revision: job.before,
+            hash_revision: job.at,
+            revision: self.shared.revision(),
+        });
+        Ok(self.sweep_from_start(job))
+    }
+
+    fn sweep_from_start(&self, job: Job) -> Turn {
+        (Some(Stage::Sweep { at: self.reachable(job), next: None }), CompactStep::More)
+    }
+
+    /// How far rows may be removed now. Later pins are no lower: what is compacted cannot be
+    /// pinned any more.
+    fn reachable(&self, job: Job) -> i64 {
+        self.shared.pins.lowest().map_or(job.at, |pin| pin.min(job.at))
+    }
+
+    fn sweep(&self, job: Job, at: i64, from: Option<Key>) -> Turn {
+        if self.shared.backend.buffered_bytes() > limits::BACKEND_BUFFER_BYTES / 2 {
+            return (Some(Stage::Sweep { at, next: from }), CompactStep::Idle);
+        }
+        let mut sweep = Sweep {
+            at,
+            budget_keys: limits::INDEX_CHUNK_KEYS,
+            budget_rows: limits::COMPACTION_BATCH_ROWS,
+            removed: Vec::new(),
+        };
+        let next = self.shared.index.write().sweep(from.as_ref(), &mut sweep);
+        self.remove(sweep.removed);
+        match next {
+            Some(next) => (Some(Stage::Sweep { at, next: Some(next) }), CompactStep::More),
+            None if at < job.at => (Some(Stage::Held { at }), CompactStep::More),
+            None => self.finish(job),
+        }
+    }
+
+    fn remove(&self, mut rows: Vec<ketch_base::RevisionKey>) {
+        if rows.is_empty() {
+            return;
+        }
+        rows.sort_unstable();
+        let mut batch = Batch::new();
+        rows.into_iter().for_each(|key| batch.delete_row(key));
+        self.shared.backend.append(batch);
+    }
+
+    fn held(&self, job: Job, at: i64) -> Turn {
+        if self.reachable(job) > at {
+            self.sweep_from_start(job)
+        } else {
+            (Some(Stage::Held { at }), CompactStep::Idle)
+        }
+    }
+
+    fn finish(&self, job: Job) -> Turn {
+        let mut batch = Batch::new();
+        let (name, value) = mark(FINISHED, job.at);
+        batch.put(Bucket::Meta, name, value);
+        self.shared.backend.append(batch);
+        self.shared.finish(job.at);
+        (None, CompactStep::Done(job.at))
+    }
+}
+
+/// The stage to go on with, if the job is not done, and what to tell the caller.
+type Turn = (Option<Stage>, CompactStep);

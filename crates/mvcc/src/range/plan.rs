@@ -1,0 +1,143 @@
+//! A range in flight: its head is known at once, its rows come in chunks.
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use ketch_base::{Code, KeyRange};
+use ketch_proto::etcdserverpb::RangeRequest;
+
+use super::measure::Totals;
+use super::{Query, Selection};
+use crate::error::Error;
+use crate::pins::Pin;
+use crate::row;
+use crate::shared::Shared;
+
+/// The answer to a range, before its rows are read.
+///
+/// Count, `more` and the exact size stand at once, so that a length can be announced before the
+/// first row is read. While it lives, the rows at its revision stay.
+pub struct Plan {
+    /// Main revision of the store, for the header.
+    pub revision: i64,
+    /// Keys of the range alive at the asked revision; filters and limit do not change it.
+    pub count: i64,
+    /// Rows were left out because of the limit.
+    pub more: bool,
+    /// Exact bytes of all `kvs` fields of the answer, tags and lengths included.
+    pub kvs_bytes: u64,
+    shared: Arc<Shared>,
+    /// None where no row is read later.
+    _pin: Option<Pin>,
+    selection: Selection,
+    bytes_left: u64,
+    failed: Option<Error>,
+}
+
+/// A whole answer in memory, for transactions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RangeAnswer {
+    /// Encoded `mvccpb.KeyValue`s.
+    pub rows: Vec<Bytes>,
+    /// See [`Plan::more`].
+    pub more: bool,
+    /// See [`Plan::count`].
+    pub count: i64,
+    /// Main revision for the header.
+    pub revision: i64,
+}
+
+impl Plan {
+    pub(crate) fn new(shared: &Arc<Shared>, request: &RangeRequest) -> Result<Self, Code> {
+        let revision = shared.revision();
+        let at = shared.resolve(request.revision, revision)?;
+        let query = Query::new(request, at)?;
+        if matches!(query.range, KeyRange::Key(_)) {
+            return Self::single(shared, query, revision);
+        }
+        let pin = shared.pin(at)?;
+        let found = Selection::new(query, &shared.index, &**shared);
+        Self::found(shared, revision, Some(pin), found)
+    }
+
+    /// A single row is read here and now, which saves the pin. If it is gone, that was a
+    /// compaction after the check above.
+    fn single(shared: &Arc<Shared>, query: Query, revision: i64) -> Result<Self, Code> {
+        let at = query.at;
+        let found = Selection::new(query, &shared.index, &**shared);
+        let found = found.and_then(|(mut selection, totals)| {
+            selection.read_ahead(&shared.index, &**shared)?;
+            Ok((selection, totals))
+        });
+        if let Err(Error::Missing(_)) = found {
+            shared.check_compacted(at)?;
+        }
+        Self::found(shared, revision, None, found)
+    }
+
+    fn found(
+        shared: &Arc<Shared>,
+        revision: i64,
+        pin: Option<Pin>,
+        found: Result<(Selection, Totals), Error>,
+    ) -> Result<Self, Code> {
+        let (selection, totals, failed) = match found {
+            Ok((selection, totals)) => (selection, totals, None),
+            Err(Error::Refused(code)) => return Err(code),
+            Err(error) => (Selection::empty(), Totals::default(), Some(error)),
+        };
+        Ok(Self {
+            revision,
+            count: signed(totals.count),
+            more: totals.more,
+            kvs_bytes: totals.bytes,
+            shared: shared.clone(),
+            _pin: pin,
+            selection,
+            bytes_left: totals.bytes,
+            failed,
+        })
+    }
+
+    /// The next `kvs` fields, encoded: as many whole rows as fit into `bytes_max`, and at least
+    /// one. `None` after the last. All chunks together have [`Plan::kvs_bytes`].
+    ///
+    /// # Errors
+    /// The storage failed; the member must stop.
+    pub fn next_chunk(&mut self, bytes_max: usize) -> Result<Option<Bytes>, Error> {
+        if let Some(error) = self.failed.take() {
+            return Err(error);
+        }
+        if self.bytes_left == 0 {
+            return Ok(None);
+        }
+        let room = usize::try_from(self.bytes_left).unwrap_or(usize::MAX).min(bytes_max);
+        let mut out = BytesMut::with_capacity(room);
+        let (index, rows) = (&self.shared.index, &*self.shared);
+        while let Some(bytes) = self.selection.next_bytes(index, rows)? {
+            let field = usize::try_from(row::kvs_bytes(bytes)).unwrap_or(usize::MAX);
+            if !out.is_empty() && out.len() + field > bytes_max {
+                break;
+            }
+            let Some(row) = self.selection.next_row(index, rows)? else { break };
+            row::put_kvs(&mut out, &row);
+        }
+        self.bytes_left = self.bytes_left.saturating_sub(out.len() as u64);
+        Ok((!out.is_empty()).then(|| out.freeze()))
+    }
+
+    /// All rows at once. For transactions, whose answers are held anyway.
+    pub(crate) fn collect(mut self) -> Result<RangeAnswer, Error> {
+        if let Some(error) = self.failed.take() {
+            return Err(error);
+        }
+        let rows = self.selection.collect(&self.shared.index, &*self.shared)?;
+        let Self { more, count, revision, .. } = self;
+        Ok(RangeAnswer { rows, more, count, revision })
+    }
+}
+
+/// Counts of keys stay far below 2^63.
+pub(crate) fn signed(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
