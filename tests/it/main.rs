@@ -1,3 +1,5 @@
 //! Integration tests: the running programs, over the wire.
 
+mod differential_random;
+mod differential_script;
 mod smoke;

@@ -15,8 +15,14 @@
 //! ```
 
 pub mod binaries;
+pub mod generate;
+pub mod op;
+pub mod pair;
 pub mod peers;
 pub mod ports;
 pub mod process;
 pub mod rpc;
+pub mod schema;
 pub mod seed;
+pub mod subject;
+pub mod tap;

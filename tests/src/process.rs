@@ -27,6 +27,17 @@ pub enum Program {
     Etcd,
 }
 
+impl Program {
+    /// What the tests judge: ketch, or the oracle itself with `KETCH_TESTED=etcd`, which shows
+    /// whether a failing test is wrong about etcd.
+    pub fn under_test() -> Self {
+        match std::env::var("KETCH_TESTED").as_deref() {
+            Ok("etcd") => Self::Etcd,
+            _ => Self::Ketch,
+        }
+    }
+}
+
 /// What may differ from the default member.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
@@ -237,6 +248,15 @@ impl Member {
                 bail!("the member is not healthy after {READY_LIMIT:?}; {}", self.log_tail());
             }
             std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Prints what the log says of a panic, if anything.
+    pub fn show_crash(&self) {
+        let log = self.log();
+        let crash = log.lines().skip_while(|line| !line.contains("panic")).take(20);
+        for line in crash {
+            eprintln!("{:?}: {line}", self.program);
         }
     }
 

@@ -25,6 +25,15 @@ pub struct Refusal {
     pub message: String,
 }
 
+impl Refusal {
+    /// True when no server said this, but our own end of a connection that broke.
+    pub fn is_transport(&self) -> bool {
+        let texts = ["transport error", "tcp connect error", "not connected", "h2 protocol error"];
+        texts.iter().any(|text| self.message.starts_with(text))
+            || self.message.contains("error reading a body from connection")
+    }
+}
+
 impl From<Status> for Refusal {
     fn from(status: Status) -> Self {
         Self { code: status.code(), message: status.message().to_owned() }
@@ -88,8 +97,20 @@ impl Rpc {
         method: &str,
         ask: &impl Message,
     ) -> Answer<Vec<A>> {
+        self.collect_bytes(method, ask.encode_to_vec().into()).await
+    }
+
+    /// As `collect`, with the given request bytes.
+    ///
+    /// # Errors
+    /// As `collect`.
+    pub async fn collect_bytes<A: Message + Default>(
+        &self,
+        method: &str,
+        ask: Bytes,
+    ) -> Answer<Vec<A>> {
         let mut grpc = self.grpc().await?;
-        let request = Request::new(Bytes::from(ask.encode_to_vec()));
+        let request = Request::new(ask);
         let mut answers = grpc.server_streaming(request, path(method), Raw).await?.into_inner();
         let mut all = Vec::new();
         while let Some(bytes) = answers.message().await? {
