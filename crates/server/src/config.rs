@@ -13,7 +13,7 @@ use std::time::Duration;
 use url::Url;
 
 pub(crate) use sources::Settings;
-pub(crate) use usage::{usage_text, version_text};
+pub(crate) use usage::{ETCD_VERSION, flag_text, usage_text, version_text};
 
 /// Why a start-up stops before it began. Display is the text etcd prints.
 #[derive(Debug, thiserror::Error)]

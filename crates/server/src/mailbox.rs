@@ -80,6 +80,11 @@ impl<T> Sender<T> {
         self.put(&mut state, letter);
     }
 
+    /// Whether the receiver is gone.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.0.state.lock().closed
+    }
+
     fn put(&self, state: &mut State<T>, letter: T) {
         if state.closed {
             return;

@@ -1,0 +1,215 @@
+//! The member as the edge sees it: every port of `ketch-api`, put together from the threads'
+//! mailboxes and the read sides of the core.
+
+mod cluster;
+mod kv;
+mod lease;
+mod maintenance;
+mod snapshot;
+mod state;
+mod watch;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use ketch_api::ports::Observer;
+use ketch_apply::{Answer, RequestIds, Shared};
+use ketch_backend::Backend;
+use ketch_base::{ClusterId, Code, MemberId, RequestId};
+use ketch_lease::Lessor;
+use ketch_mvcc::Reader;
+use ketch_node::Event;
+use ketch_proto::etcdserverpb::{
+    AlarmRequest, AlarmType, InternalRaftRequest, RequestHeader, ResponseHeader, alarm_request,
+};
+use prost::Message;
+use tokio::sync::watch as latest;
+
+use crate::mailbox::Sender;
+use crate::metrics::Counters;
+use crate::progress::Progress;
+use crate::read_gate::ReadGate;
+use crate::threads::{BackendJob, WatchJob};
+use crate::waiters::Waiters;
+
+/// The ports' implementation; clones share everything.
+#[derive(Clone)]
+pub(crate) struct Member(Arc<Inner>);
+
+/// What a member is made of, as seen from the lanes.
+pub(crate) struct Inner {
+    pub(crate) id: MemberId,
+    pub(crate) cluster: ClusterId,
+    pub(crate) options: Options,
+    pub(crate) node: Sender<Event>,
+    pub(crate) backend_jobs: Sender<BackendJob>,
+    pub(crate) watch_jobs: Sender<WatchJob>,
+    pub(crate) backend: Backend,
+    pub(crate) reader: Reader,
+    pub(crate) lessor: Lessor,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) request_ids: RequestIds,
+    pub(crate) waiters: Arc<Waiters>,
+    pub(crate) reads: Arc<ReadGate>,
+    pub(crate) progress: Arc<Progress>,
+    pub(crate) counters: Arc<Counters>,
+    /// The newest revision whose rows are physically gone.
+    pub(crate) compacted: latest::Receiver<i64>,
+    pub(crate) clock: Clock,
+}
+
+/// The settings the ports need.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Options {
+    pub(crate) request_bytes_max: usize,
+    pub(crate) election: Duration,
+    pub(crate) warning_unary: Duration,
+}
+
+/// Milliseconds since the process began; the lease clock.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Clock(std::time::Instant);
+
+impl Clock {
+    /// Starts at 0 now.
+    pub(crate) fn start() -> Self {
+        Self(std::time::Instant::now())
+    }
+
+    /// Milliseconds since the start.
+    pub(crate) fn now_ms(self) -> u64 {
+        u64::try_from(self.0.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+impl std::ops::Deref for Member {
+    type Target = Inner;
+
+    fn deref(&self) -> &Inner {
+        &self.0
+    }
+}
+
+impl Member {
+    /// Wraps the parts.
+    pub(crate) fn new(inner: Inner) -> Self {
+        Self(Arc::new(inner))
+    }
+
+    /// A header with the store's revision now.
+    pub(crate) fn header_now(&self) -> ResponseHeader {
+        self.header_at(self.reader.revision())
+    }
+
+    /// A header with this revision.
+    pub(crate) fn header_at(&self, revision: i64) -> ResponseHeader {
+        ResponseHeader {
+            cluster_id: self.cluster.0,
+            member_id: self.id.0,
+            revision,
+            raft_term: self.progress.term(),
+        }
+    }
+
+    /// Completes a header that apply filled only with a revision; 0 there means "now".
+    pub(crate) fn complete(&self, header: Option<ResponseHeader>) -> ResponseHeader {
+        match header.map_or(0, |header| header.revision) {
+            0 => self.header_now(),
+            revision => self.header_at(revision),
+        }
+    }
+
+    /// Proposes and waits until the entry is durable and applied.
+    pub(crate) async fn propose(&self, mut request: InternalRaftRequest) -> Result<Answer, Code> {
+        let id = self.request_ids.next();
+        request.header = Some(RequestHeader { id: id.0, ..Default::default() });
+        self.propose_encoded(id, request.encode_to_vec().into()).await
+    }
+
+    /// As [`Member::propose`], for a request encoded with `id` in its header.
+    pub(crate) async fn propose_encoded(
+        &self,
+        id: RequestId,
+        data: Bytes,
+    ) -> Result<Answer, Code> {
+        if data.len() > self.options.request_bytes_max {
+            return Err(Code::RequestTooLarge);
+        }
+        let outcome = self.waiters.register(id);
+        if self.node.try_send(Event::Propose { id, data }).is_err() {
+            self.waiters.answer(id, Err(Code::RequestTooManyRequests));
+        }
+        let outcome = outcome.await.unwrap_or(Err(Code::Stopped));
+        if outcome.is_err() {
+            self.counters.proposal_failed();
+        }
+        outcome
+    }
+
+    /// Waits until this member has applied all that was committed when the call came.
+    pub(crate) async fn linearize(&self) -> Result<(), Code> {
+        let (turn, question) = self.reads.join();
+        self.ask(question);
+        turn.await.unwrap_or(Err(Code::Stopped))
+    }
+
+    /// Puts a read question to the node; refusals are told to who asked.
+    pub(crate) fn ask(&self, mut question: Option<u64>) {
+        while let Some(token) = question {
+            question = match self.node.try_send(Event::Read { token }) {
+                Ok(()) => None,
+                Err(_) => self.reads.failed(token, Code::RequestTooManyRequests),
+            };
+        }
+    }
+
+    /// The quota at the door: refuses what would not fit and raises the alarm once.
+    pub(crate) fn check_quota(&self, cost_bytes: i64) -> Result<(), Code> {
+        let quota = self.shared.quota();
+        if quota.available(cost_bytes, self.backend.size_file()) {
+            return Ok(());
+        }
+        self.raise_no_space();
+        Err(Code::NoSpace)
+    }
+
+    /// Proposes the NOSPACE alarm for this member, without waiting.
+    pub(crate) fn raise_no_space(&self) {
+        if self.shared.alarms().active(AlarmType::Nospace) {
+            return;
+        }
+        let id = self.request_ids.next();
+        let request = InternalRaftRequest {
+            header: Some(RequestHeader { id: id.0, ..Default::default() }),
+            alarm: Some(AlarmRequest {
+                member_id: self.id.0,
+                action: alarm_request::AlarmAction::Activate.into(),
+                alarm: AlarmType::Nospace.into(),
+            }),
+            ..Default::default()
+        };
+        let data = request.encode_to_vec().into();
+        // A full mailbox means the next refused write tries again.
+        let _ = self.node.try_send(Event::Propose { id, data });
+    }
+
+    /// Says so when a request took longer than the operator wants to hear of.
+    pub(crate) fn note_duration(&self, what: &'static str, since: std::time::Instant) {
+        let took = since.elapsed();
+        if took > self.options.warning_unary && !self.options.warning_unary.is_zero() {
+            tracing::warn!(
+                took = ?took, expected_duration = ?self.options.warning_unary, request = what,
+                "request took too long"
+            );
+        }
+    }
+}
+
+/// The counters are shared with the edge.
+impl Member {
+    /// Where calls are counted.
+    pub(crate) fn observer(&self) -> &impl Observer {
+        self.counters.as_ref()
+    }
+}

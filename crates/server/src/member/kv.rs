@@ -1,0 +1,200 @@
+//! Keys: proposals for writes, plans for reads.
+
+use std::time::Instant;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use ketch_api::ports::{Chunks, Kv, Kvs, RangeReply};
+use ketch_apply::{Answer, quota};
+use ketch_base::{Code, RequestId, limits};
+use ketch_mvcc::Plan;
+use ketch_proto::etcdserverpb::{
+    CompactionRequest, CompactionResponse, DeleteRangeRequest, DeleteRangeResponse,
+    InternalRaftRequest, PutRequest, PutResponse, RangeRequest, RangeResponse,
+    TxnRequest, TxnResponse, request_op,
+};
+use prost::Message;
+
+use super::Member;
+
+impl Kv for Member {
+    async fn range(&self, request: RangeRequest) -> Result<RangeReply, Code> {
+        let since = Instant::now();
+        if !request.serializable {
+            self.linearize().await?;
+        }
+        let reply = self.plan(&request);
+        self.note_duration("range", since);
+        reply
+    }
+
+    async fn put(&self, request: PutRequest) -> Result<PutResponse, Code> {
+        let since = Instant::now();
+        self.check_quota(quota::cost_put(&request))?;
+        let id = self.request_ids.next();
+        let answer = self.propose_encoded(id, encode_put(id, &request)).await?;
+        self.note_duration("put", since);
+        match answer {
+            Answer::Put(mut response) => {
+                response.header = Some(self.complete(response.header));
+                Ok(response)
+            }
+            _ => Err(unexpected()),
+        }
+    }
+
+    async fn delete_range(&self, request: DeleteRangeRequest) -> Result<DeleteRangeResponse, Code> {
+        let request = InternalRaftRequest { delete_range: Some(request), ..Default::default() };
+        match self.propose(request).await? {
+            Answer::DeleteRange(mut response) => {
+                response.header = Some(self.complete(response.header));
+                Ok(response)
+            }
+            _ => Err(unexpected()),
+        }
+    }
+
+    async fn txn(&self, request: TxnRequest) -> Result<TxnResponse, Code> {
+        let since = Instant::now();
+        if reads_only(&request) {
+            if !serializable(&request) {
+                self.linearize().await?;
+            }
+            let mut response = ketch_apply::read::txn(&self.reader, &request).map_err(read_failed)?;
+            response.header = Some(self.complete(response.header));
+            return Ok(response);
+        }
+        self.check_quota(quota::cost_txn(&request))?;
+        let request = InternalRaftRequest { txn: Some(request), ..Default::default() };
+        let answer = self.propose(request).await?;
+        self.note_duration("txn", since);
+        match answer {
+            Answer::Txn(mut response) => {
+                response.header = Some(self.complete(response.header));
+                Ok(response)
+            }
+            _ => Err(unexpected()),
+        }
+    }
+
+    async fn compact(&self, request: CompactionRequest) -> Result<CompactionResponse, Code> {
+        let (revision, physical) = (request.revision, request.physical);
+        let request = InternalRaftRequest { compaction: Some(request), ..Default::default() };
+        let Answer::Compaction(mut response) = self.propose(request).await? else {
+            return Err(unexpected());
+        };
+        if physical {
+            let mut gone = self.compacted.clone();
+            gone.wait_for(|done| *done >= revision).await.map_err(|_| Code::Stopped)?;
+        }
+        response.header = Some(self.complete(response.header));
+        Ok(response)
+    }
+}
+
+impl Member {
+    /// Plans a range on this member's own state.
+    pub(crate) fn plan(&self, request: &RangeRequest) -> Result<RangeReply, Code> {
+        let mut plan = self.reader.plan(request)?;
+        let (count, more, kvs_bytes) = (plan.count, plan.more, plan.kvs_bytes);
+        let header = self.header_at(plan.revision);
+        let kvs = if kvs_bytes == 0 {
+            Kvs::Whole(Bytes::new())
+        } else if usize::try_from(kvs_bytes).is_ok_and(|bytes| bytes <= limits::RANGE_CHUNK_BYTES)
+        {
+            let bytes = plan.next_chunk(limits::RANGE_CHUNK_BYTES).map_err(storage_failed)?;
+            Kvs::Whole(bytes.unwrap_or_default())
+        } else {
+            Kvs::Chunks(Box::new(PlanChunks(plan)))
+        };
+        Ok(RangeReply { header, count, more, kvs_bytes, kvs })
+    }
+
+    /// A whole range in memory, for small internal reads (health, elections).
+    pub(crate) fn read(&self, request: &RangeRequest) -> Result<RangeResponse, Code> {
+        let reply = self.plan(request)?;
+        let mut body = BytesMut::new();
+        match reply.kvs {
+            Kvs::Whole(bytes) => body.put(bytes),
+            Kvs::Chunks(mut chunks) => {
+                while let Some(bytes) = chunks.next(limits::RANGE_CHUNK_BYTES)? {
+                    body.put(bytes);
+                }
+            }
+        }
+        let mut response = RangeResponse::decode(body.freeze()).map_err(|_| Code::Corrupt)?;
+        response.header = Some(reply.header);
+        response.count = reply.count;
+        response.more = reply.more;
+        Ok(response)
+    }
+}
+
+struct PlanChunks(Plan);
+
+impl Chunks for PlanChunks {
+    fn next(&mut self, max_bytes: usize) -> Result<Option<Bytes>, Code> {
+        self.0.next_chunk(max_bytes).map_err(storage_failed)
+    }
+}
+
+/// A row that cannot be read is a damaged database; the details go to the log, once.
+pub(super) fn storage_failed(error: impl std::fmt::Display) -> Code {
+    tracing::error!(error = %error, "failed to read from the backend");
+    Code::Corrupt
+}
+
+/// Apply gave an answer of another kind: the entry was not what was proposed.
+pub(super) fn unexpected() -> Code {
+    tracing::error!("apply answered with another kind of response");
+    Code::Stopped
+}
+
+/// Encodes the proposal of a put in one pass: the general envelope has thirty fields to look at.
+fn encode_put(id: RequestId, put: &PutRequest) -> Bytes {
+    const PUT_TAG: u64 = (4 << 3) | 2;
+    const HEADER_TAG: u64 = (100 << 3) | 2;
+    let header = ketch_proto::etcdserverpb::RequestHeader { id: id.0, ..Default::default() };
+    let (put_bytes, header_bytes) = (put.encoded_len(), header.encoded_len());
+    let mut out = BytesMut::with_capacity(put_bytes + header_bytes + 16);
+    prost::encoding::encode_varint(PUT_TAG, &mut out);
+    prost::encoding::encode_varint(put_bytes as u64, &mut out);
+    put.encode_raw(&mut out);
+    prost::encoding::encode_varint(HEADER_TAG, &mut out);
+    prost::encoding::encode_varint(header_bytes as u64, &mut out);
+    header.encode_raw(&mut out);
+    out.freeze()
+}
+
+/// Whether a transaction writes nothing on either branch, nested ones included.
+fn reads_only(request: &TxnRequest) -> bool {
+    request.success.iter().chain(&request.failure).all(|op| match &op.request {
+        Some(request_op::Request::RequestRange(_)) => true,
+        Some(request_op::Request::RequestTxn(nested)) => reads_only(nested),
+        _ => false,
+    })
+}
+
+/// Whether every range of it asked for this member's own state; a compare alone needs a quorum.
+fn serializable(request: &TxnRequest) -> bool {
+    request.success.iter().chain(&request.failure).all(|op| {
+        matches!(&op.request, Some(request_op::Request::RequestRange(range)) if range.serializable)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ketch_proto::etcdserverpb::RequestHeader;
+
+    #[test]
+    fn the_short_way_to_encode_a_put_gives_the_same_envelope() {
+        let put = PutRequest { key: "k".into(), value: "v".into(), lease: 7, ..Default::default() };
+        let whole = InternalRaftRequest {
+            header: Some(RequestHeader { id: 99, ..Default::default() }),
+            put: Some(put.clone()),
+            ..Default::default()
+        };
+        let short = encode_put(RequestId(99), &put);
+        assert_eq!(InternalRaftRequest::decode(short).unwrap(), whole);
+    }
+}

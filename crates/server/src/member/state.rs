@@ -1,0 +1,90 @@
+//! What the edge looks up without asking for work, and where it counts.
+
+use std::time::Duration;
+
+use ketch_api::Method;
+use ketch_api::ports::{Observer, State, Versions};
+use ketch_proto::etcdserverpb::{AlarmMember, AlarmType, ResponseHeader};
+
+use super::Member;
+use crate::config::ETCD_VERSION;
+
+/// How often a stream that asked for a leader looks for one.
+const LEADER_LOOK: Duration = Duration::from_millis(100);
+
+impl State for Member {
+    fn header(&self) -> ResponseHeader {
+        self.header_now()
+    }
+
+    fn has_leader(&self) -> bool {
+        self.progress.leader() != 0
+    }
+
+    async fn leader_lost(&self) {
+        let patience = self.options.election * 3;
+        let mut without = Duration::ZERO;
+        while without < patience {
+            tokio::time::sleep(LEADER_LOOK).await;
+            without = if self.has_leader() { Duration::ZERO } else { without + LEADER_LOOK };
+        }
+    }
+
+    fn is_learner(&self) -> bool {
+        self.shared.membership().member(self.id).is_some_and(|member| member.is_learner)
+    }
+
+    fn alarms(&self) -> Vec<AlarmMember> {
+        self.shared.alarms().list(AlarmType::None)
+    }
+
+    fn versions(&self) -> Versions {
+        Versions {
+            server: ETCD_VERSION,
+            cluster: self.shared.membership().cluster_version().map(str::to_owned),
+            storage: Some(super::maintenance::STORAGE_VERSION.to_owned()),
+        }
+    }
+
+    fn debug_vars(&self) -> String {
+        let arguments: Vec<String> = std::env::args().collect();
+        serde_json::json!({
+            "cmdline": arguments,
+            "file_descriptor_limit": crate::metrics::file_descriptor_limit(),
+            "raft.status": {
+                "id": self.id.to_string(),
+                "term": self.progress.term(),
+                "lead": format!("{:x}", self.progress.leader()),
+                "commit": self.progress.committed(),
+                "applied": self.progress.applied(),
+            },
+        })
+        .to_string()
+    }
+}
+
+impl Observer for Member {
+    fn started(&self, method: Method) {
+        self.observer().started(method);
+    }
+
+    fn handled(&self, method: Method, status: u8) {
+        self.observer().handled(method, status);
+    }
+
+    fn received(&self, method: Method, message_bytes: usize) {
+        self.observer().received(method, message_bytes);
+    }
+
+    fn sent(&self, method: Method, message_bytes: usize) {
+        self.observer().sent(method, message_bytes);
+    }
+
+    fn client_version(&self, method: Method, version: &str) {
+        self.observer().client_version(method, version);
+    }
+
+    fn render_metrics(&self) -> String {
+        crate::metrics::render(self)
+    }
+}

@@ -1,0 +1,149 @@
+//! etcd's metric names, buckets and help lines (ours in words).
+
+use std::collections::BTreeMap;
+
+use metrics::{describe_counter, describe_gauge, describe_histogram};
+
+/// Names of gRPC status codes by number, as grpc-go spells them.
+pub(super) const STATUS: [&str; 17] = [
+    "OK",
+    "Canceled",
+    "Unknown",
+    "InvalidArgument",
+    "DeadlineExceeded",
+    "NotFound",
+    "AlreadyExists",
+    "PermissionDenied",
+    "ResourceExhausted",
+    "FailedPrecondition",
+    "Aborted",
+    "OutOfRange",
+    "Unimplemented",
+    "Internal",
+    "Unavailable",
+    "DataLoss",
+    "Unauthenticated",
+];
+
+/// Feature gates of 3.7: name, stage, default.
+pub(super) const FEATURE_GATES: &[(&str, &str, bool)] = &[
+    ("AllAlpha", "ALPHA", false),
+    ("AllBeta", "BETA", false),
+    ("CompactHashCheck", "ALPHA", false),
+    ("FastLeaseKeepAlive", "BETA", true),
+    ("InitialCorruptCheck", "ALPHA", false),
+    ("LeaseCheckpoint", "ALPHA", false),
+    ("LeaseCheckpointPersist", "ALPHA", false),
+    ("PriorityRequest", "ALPHA", false),
+    ("SetMemberLocalAddr", "ALPHA", false),
+    ("StopGRPCServiceOnDefrag", "ALPHA", false),
+    ("TxnModeWriteWithSharedBuffer", "BETA", true),
+];
+
+/// Histograms that appear only with labels.
+pub(super) const LABELLED: &[&str] =
+    &["etcd_server_apply_duration_seconds", "etcd_server_request_duration_seconds"];
+
+/// Every histogram with its bucket bounds: doubling from the first, so many of them.
+pub(super) fn histograms() -> BTreeMap<&'static str, Vec<f64>> {
+    let doubling = |first: f64, count: i32| -> Vec<f64> {
+        (0..count).map(|n| first * 2f64.powi(n)).collect()
+    };
+    [
+        ("etcd_disk_wal_fsync_duration_seconds", doubling(0.001, 14)),
+        ("etcd_disk_wal_write_duration_seconds", doubling(0.001, 14)),
+        ("etcd_disk_backend_commit_duration_seconds", doubling(0.001, 14)),
+        ("etcd_disk_backend_defrag_duration_seconds", doubling(0.1, 13)),
+        ("etcd_disk_backend_snapshot_duration_seconds", doubling(0.01, 17)),
+        ("etcd_mvcc_hash_duration_seconds", doubling(0.01, 15)),
+        ("etcd_mvcc_hash_rev_duration_seconds", doubling(0.01, 15)),
+        ("etcd_server_apply_duration_seconds", doubling(0.0001, 20)),
+        ("etcd_server_range_duration_seconds", doubling(0.0001, 20)),
+        ("etcd_server_request_duration_seconds", doubling(0.001, 14)),
+        ("etcd_debugging_mvcc_db_compaction_total_duration_milliseconds", doubling(100.0, 14)),
+        ("etcd_debugging_mvcc_db_compaction_pause_duration_milliseconds", doubling(1.0, 13)),
+        ("etcd_debugging_lease_ttl_total", doubling(1.0, 24)),
+    ]
+    .into()
+}
+
+/// Help lines.
+pub(super) fn describe() {
+    for (name, help) in HISTOGRAMS {
+        describe_histogram!(*name, *help);
+    }
+    for (name, help) in COUNTERS {
+        describe_counter!(*name, *help);
+    }
+    for (name, help) in GAUGES {
+        describe_gauge!(*name, *help);
+    }
+}
+
+const HISTOGRAMS: &[(&str, &str)] = &[
+    ("etcd_disk_wal_fsync_duration_seconds", "Latency of log syncs."),
+    ("etcd_disk_wal_write_duration_seconds", "Latency of log writes."),
+    ("etcd_disk_backend_commit_duration_seconds", "Latency of commits of the working storage."),
+    ("etcd_disk_backend_defrag_duration_seconds", "Time taken by space reclaim."),
+    ("etcd_disk_backend_snapshot_duration_seconds", "Time taken to stream a snapshot."),
+    ("etcd_mvcc_hash_duration_seconds", "Time taken by Hash."),
+    ("etcd_mvcc_hash_rev_duration_seconds", "Time taken by HashKV."),
+    ("etcd_server_apply_duration_seconds", "Time taken to apply one entry."),
+    ("etcd_server_range_duration_seconds", "Time taken to plan one range."),
+    ("etcd_server_request_duration_seconds", "Time from arrival to answer."),
+    ("etcd_debugging_lease_ttl_total", "Granted times to live in seconds."),
+];
+
+const COUNTERS: &[(&str, &str)] = &[
+    ("etcd_server_leader_changes_seen_total", "Leaders seen."),
+    ("etcd_server_proposals_failed_total", "Proposals that came to nothing."),
+    ("etcd_server_slow_apply_total", "Entries that took longer to apply than the warning bound."),
+    ("etcd_debugging_server_lease_expired_total", "Leases found expired."),
+    ("etcd_debugging_lease_granted_total", "Leases granted."),
+    ("etcd_debugging_lease_revoked_total", "Leases revoked."),
+    ("etcd_debugging_lease_renewed_total", "Leases renewed."),
+    ("etcd_mvcc_put_total", "Puts applied."),
+    ("etcd_mvcc_delete_total", "Deletes applied."),
+    ("etcd_mvcc_txn_total", "Transactions applied."),
+    ("etcd_mvcc_range_total", "Ranges read."),
+    ("etcd_debugging_mvcc_events_total", "Events handed to watchers."),
+    ("etcd_network_client_grpc_received_bytes_total", "Bytes of messages from clients."),
+    ("etcd_network_client_grpc_sent_bytes_total", "Bytes of messages to clients."),
+    ("etcd_server_client_requests_total", "Calls by the API version of the client."),
+    ("grpc_server_started_total", "Calls begun."),
+    ("grpc_server_handled_total", "Calls ended, by status."),
+    ("grpc_server_msg_received_total", "Messages received."),
+    ("grpc_server_msg_sent_total", "Messages sent."),
+    ("process_cpu_seconds_total", "Processor time used."),
+];
+
+const GAUGES: &[(&str, &str)] = &[
+    ("etcd_server_version", "1 for the version that runs."),
+    ("etcd_server_id", "1 for the id of this member."),
+    ("etcd_server_has_leader", "1 while a leader is known."),
+    ("etcd_server_is_leader", "1 while this member leads."),
+    ("etcd_server_is_learner", "1 while this member learns."),
+    ("etcd_server_feature_enabled", "1 for features that are on."),
+    ("etcd_server_quota_backend_bytes", "Bytes the working storage may take."),
+    ("etcd_server_proposals_committed_total", "Newest committed log index."),
+    ("etcd_server_proposals_applied_total", "Newest applied log index."),
+    ("etcd_server_proposals_pending", "Proposals under way."),
+    ("etcd_cluster_version", "1 for the version the cluster agreed on."),
+    ("etcd_debugging_server_alarms", "1 for alarms that are raised."),
+    ("etcd_mvcc_db_total_size_in_bytes", "Size of the working storage's file."),
+    ("etcd_mvcc_db_total_size_in_use_in_bytes", "Part of it that holds live data."),
+    ("etcd_debugging_mvcc_current_revision", "The store's revision."),
+    ("etcd_debugging_mvcc_compact_revision", "The newest compacted revision, -1 for none."),
+    ("etcd_debugging_mvcc_watcher_total", "Watches."),
+    ("etcd_debugging_mvcc_watch_stream_total", "Watch streams."),
+    ("etcd_debugging_mvcc_slow_watcher_total", "Watches that are catching up."),
+    ("etcd_disk_wal_write_bytes_total", "Bytes written to the log."),
+    ("etcd_disk_defrag_inflight", "1 while space is reclaimed."),
+    ("os_fd_limit", "File descriptors allowed."),
+    ("os_fd_used", "File descriptors open."),
+    ("process_open_fds", "File descriptors open."),
+    ("process_max_fds", "File descriptors allowed."),
+    ("process_resident_memory_bytes", "Resident memory."),
+    ("process_virtual_memory_bytes", "Virtual memory."),
+    ("process_start_time_seconds", "Start of the process since the epoch."),
+];

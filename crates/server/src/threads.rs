@@ -1,0 +1,73 @@
+//! The threads of a member, each the owner of one state; they talk through bounded mailboxes.
+
+mod apply;
+mod backend;
+mod compactor;
+mod log;
+mod node;
+mod watch;
+
+use ketch_api::ports::{WatchCommand, WatchOutput};
+use ketch_base::Code;
+use ketch_mvcc::Committed;
+use tokio::sync::{mpsc, oneshot};
+
+pub(crate) use apply::ApplyThread;
+pub(crate) use backend::{BackendThread, Pressure};
+pub(crate) use compactor::CompactorThread;
+pub(crate) use log::LogThread;
+pub(crate) use node::NodeThread;
+pub(crate) use watch::WatchThread;
+
+/// What the backend thread is asked beside draining.
+pub(crate) enum BackendJob {
+    /// Enough has gathered: drain before the interval is over.
+    Drain,
+    /// Give free pages back; answers when done.
+    Reclaim(oneshot::Sender<Result<(), Code>>),
+    /// Drain everything and end.
+    Stop,
+}
+
+/// What the watch thread is told.
+pub(crate) enum WatchJob {
+    /// A commit, in order.
+    Committed(Committed),
+    /// A client stream opened; its outputs go there.
+    Open {
+        /// Of the stream, never used again.
+        number: u64,
+        /// Where batches go, one for each credit.
+        outputs: mpsc::Sender<Vec<WatchOutput>>,
+    },
+    /// A client's command.
+    Command {
+        /// The stream.
+        number: u64,
+        /// What it wants.
+        command: WatchCommand,
+    },
+    /// The client took what it was sent; one more batch may follow.
+    Credit {
+        /// The stream.
+        number: u64,
+    },
+    /// The client is gone.
+    Close {
+        /// The stream.
+        number: u64,
+    },
+    /// The progress interval is over.
+    ProgressTick,
+    /// End.
+    Stop,
+}
+
+/// A thread that cannot go on takes the process with it: a member that lost a part of itself must
+/// not go on answering. Restarting replays the log.
+pub(crate) fn fatal(what: &str, error: &dyn std::fmt::Display) -> ! {
+    tracing::error!(fatal = true, error = %error, "{what}");
+    // Let the log thread write the line.
+    std::thread::sleep(std::time::Duration::from_millis(200));
+    std::process::exit(1)
+}

@@ -1,0 +1,160 @@
+//! The watch thread: owns the hub, matches commits with watchers, and fills streams that have
+//! credit. It never waits for a client.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use ketch_api::ports::{WatchCommand, WatchOutput};
+use ketch_base::limits;
+use ketch_mvcc::watch::{Create, Hub, Output, StreamId};
+use tokio::sync::mpsc;
+
+use super::WatchJob;
+use crate::mailbox::Receiver;
+use crate::metrics::{Counters, add};
+
+/// Rest between two rounds for watchers that catch up, when commits are waiting.
+const CATCH_UP_ROUND: Duration = Duration::from_millis(1);
+
+/// The owner of the hub.
+pub(crate) struct WatchThread {
+    pub(crate) hub: Hub,
+    pub(crate) jobs: Receiver<WatchJob>,
+    pub(crate) counters: Arc<Counters>,
+}
+
+struct Stream {
+    id: StreamId,
+    outputs: mpsc::Sender<Vec<WatchOutput>>,
+    credit: bool,
+}
+
+#[derive(Default)]
+struct Streams {
+    by_number: BTreeMap<u64, Stream>,
+    numbers: BTreeMap<StreamId, u64>,
+}
+
+impl WatchThread {
+    /// Runs until told to stop; dropping the streams' senders then ends them.
+    pub(crate) fn run(mut self) {
+        let mut jobs = Vec::new();
+        let mut streams = Streams::default();
+        let mut behind = false;
+        loop {
+            let deadline = behind.then(|| Instant::now() + CATCH_UP_ROUND);
+            self.jobs.receive(&mut jobs, deadline);
+            for job in jobs.drain(..) {
+                if matches!(job, WatchJob::Stop) {
+                    return;
+                }
+                self.take(job, &mut streams);
+            }
+            behind = self.hub.catch_up();
+            for id in self.hub.ready() {
+                if let Some(number) = streams.numbers.get(&id).copied() {
+                    self.fill(number, &mut streams);
+                }
+            }
+            self.count(&streams);
+        }
+    }
+
+    fn take(&mut self, job: WatchJob, streams: &mut Streams) {
+        match job {
+            WatchJob::Committed(committed) => self.hub.publish(&committed),
+            WatchJob::Open { number, outputs } => {
+                let id = self.hub.open_stream();
+                streams.numbers.insert(id, number);
+                streams.by_number.insert(number, Stream { id, outputs, credit: false });
+            }
+            WatchJob::Command { number, command } => {
+                if let Some(stream) = streams.by_number.get(&number) {
+                    self.obey(stream.id, command);
+                }
+            }
+            WatchJob::Credit { number } => {
+                if let Some(stream) = streams.by_number.get_mut(&number) {
+                    stream.credit = true;
+                }
+                self.fill(number, streams);
+            }
+            WatchJob::Close { number } => {
+                if let Some(stream) = streams.by_number.remove(&number) {
+                    streams.numbers.remove(&stream.id);
+                    self.hub.close_stream(stream.id);
+                }
+            }
+            WatchJob::ProgressTick => self.hub.tick_progress(),
+            WatchJob::Stop => {}
+        }
+    }
+
+    fn obey(&mut self, stream: StreamId, command: WatchCommand) {
+        match command {
+            WatchCommand::Create(create) => self.hub.create(
+                stream,
+                Create {
+                    watch_id: create.watch_id,
+                    range: create.range,
+                    start_revision: create.start_revision,
+                    progress_notify: create.progress_notify,
+                    no_put: create.no_put,
+                    no_delete: create.no_delete,
+                    prev_kv: create.prev_kv,
+                    fragment: create.fragment,
+                },
+            ),
+            WatchCommand::Cancel(watch_id) => self.hub.cancel(stream, watch_id),
+            WatchCommand::Progress => self.hub.request_progress(stream),
+        }
+    }
+
+    /// Sends one bounded batch to a stream that waits for it.
+    fn fill(&mut self, number: u64, streams: &mut Streams) {
+        let Some(stream) = streams.by_number.get_mut(&number) else { return };
+        if !stream.credit || !self.hub.has_output(stream.id) {
+            return;
+        }
+        let batch = self.hub.take(stream.id, limits::WATCH_RESPONSE_BYTES);
+        if batch.is_empty() {
+            return;
+        }
+        stream.credit = false;
+        let batch: Vec<WatchOutput> = batch.into_iter().map(port_output).collect();
+        for output in &batch {
+            if let WatchOutput::Events { events, .. } = output {
+                add(&self.counters.events, events.len() as u64);
+            }
+        }
+        // One credit, one place in the channel: full cannot be, closed means the client left and
+        // its Close is on the way.
+        let _ = stream.outputs.try_send(batch);
+    }
+
+    fn count(&self, streams: &Streams) {
+        let stats = self.hub.stats();
+        let set = |counter: &std::sync::atomic::AtomicU64, value: usize| {
+            counter.store(value as u64, Ordering::Relaxed);
+        };
+        set(&self.counters.watch_streams, streams.by_number.len());
+        set(&self.counters.watchers, stats.watchers);
+        set(&self.counters.slow_watchers, stats.lagging);
+    }
+}
+
+/// The hub's words in the edge's.
+fn port_output(output: Output) -> WatchOutput {
+    match output {
+        Output::Created { watch_id, revision } => WatchOutput::Created { watch_id, revision },
+        Output::Canceled { watch_id, revision, compact_revision, reason, created } => {
+            WatchOutput::Canceled { watch_id, revision, compact_revision, reason, created }
+        }
+        Output::Events { watch_id, revision, events, fragment } => {
+            WatchOutput::Events { watch_id, revision, events, fragment }
+        }
+        Output::Progress { watch_id, revision } => WatchOutput::Progress { watch_id, revision },
+    }
+}
