@@ -2,6 +2,7 @@
 //!
 //! Invariant: knows nothing of raft, storage or disk; all state is behind [`ports`].
 //! Invariant: decides what can be decided from the request alone, and nothing else.
+//! Invariant: holds at most two pieces of a response at a time, however long it is.
 //!
 //! ```
 //! use ketch_api::{Kind, Method};
@@ -9,7 +10,18 @@
 //! assert_eq!((method.service(), method.kind()), ("etcdserverpb.KV", Kind::Unary));
 //! ```
 
+mod body;
+mod checks;
+mod connection;
+mod edge;
+mod grpc;
+pub mod limits;
 mod method;
+mod plain;
 pub mod ports;
+mod status;
 
+pub use body::{Body, BodyError};
+pub use connection::{ConnectionConfig, ConnectionError, serve_connection};
+pub use edge::{Edge, EdgeConfig, Surface};
 pub use method::{Kind, Method};

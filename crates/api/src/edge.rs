@@ -1,0 +1,132 @@
+//! The edge of one server: its ports, its settings, and where a request goes.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use ketch_base::limits;
+use tokio::sync::watch;
+
+use crate::body::Body;
+use crate::grpc::{self, Reflection};
+use crate::plain;
+use crate::ports::{Observer, Ports};
+
+/// Settings of the edge, from the server's flags.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EdgeConfig {
+    /// `--max-request-bytes`: largest proposal. A frame may carry 512 KiB more.
+    pub max_request_bytes: usize,
+    /// `--max-txn-ops`: operations of one transaction, nested ones included on the longest way.
+    pub max_txn_ops: usize,
+    /// `--cors`: allowed origins; `*` or nothing allows all.
+    pub cors: Vec<String>,
+    /// `--host-whitelist`: allowed `Host` names for plain HTTP; `*` or nothing allows all.
+    pub host_whitelist: Vec<String>,
+}
+
+impl Default for EdgeConfig {
+    fn default() -> Self {
+        Self {
+            max_request_bytes: limits::REQUEST_BYTES_DEFAULT,
+            max_txn_ops: limits::TXN_OPS_DEFAULT,
+            cors: Vec::new(),
+            host_whitelist: Vec::new(),
+        }
+    }
+}
+
+/// Which part of the edge a listener shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Surface {
+    /// gRPC and HTTP on one port (`--listen-client-urls` alone).
+    All,
+    /// gRPC only (`--listen-client-urls` beside `--listen-client-http-urls`).
+    Grpc,
+    /// HTTP only (`--listen-client-http-urls`).
+    Http,
+    /// `/metrics`, `/health`, `/livez`, `/readyz` only (`--listen-metrics-urls`).
+    Metrics,
+}
+
+/// The edge of one server. Shared by every connection.
+pub struct Edge<P> {
+    pub(crate) ports: Arc<P>,
+    pub(crate) observer: Arc<dyn Observer>,
+    pub(crate) config: EdgeConfig,
+    pub(crate) reflection: Reflection,
+    phase: watch::Sender<Phase>,
+}
+
+/// How far the life of the edge has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Health says SERVING.
+    Serving,
+    /// Health says NOT_SERVING; calls are still answered.
+    NotServing,
+    /// Streams end, connections drain.
+    Stopping,
+}
+
+impl<P: Ports> Edge<P> {
+    /// An edge over these ports; serving from the start.
+    pub fn new(ports: Arc<P>, config: EdgeConfig) -> Arc<Self> {
+        let observer: Arc<dyn Observer> = Arc::clone(&ports) as _;
+        let phase = watch::Sender::new(Phase::Serving);
+        Arc::new(Self { ports, observer, config, reflection: Reflection::new(), phase })
+    }
+
+    /// What `grpc.health.v1` says from now on.
+    pub fn set_serving(&self, serving: bool) {
+        self.phase.send_if_modified(|phase| {
+            let next = if serving { Phase::Serving } else { Phase::NotServing };
+            let change = *phase != Phase::Stopping && *phase != next;
+            if change {
+                *phase = next;
+            }
+            change
+        });
+    }
+
+    /// Begins the end: long-lived streams are told `server stopped`, every connection gets
+    /// GOAWAY, finishes the calls it has, and closes. Returns at once.
+    pub fn stop(&self) {
+        self.phase.send_replace(Phase::Stopping);
+    }
+
+    /// A view of the phase, for streams and connections.
+    pub(crate) fn phase(&self) -> watch::Receiver<Phase> {
+        self.phase.subscribe()
+    }
+
+    /// Resolves once [`Edge::stop`] was called.
+    pub(crate) async fn stopped(&self) {
+        // The sender lives in self, so this cannot fail.
+        let _ = self.phase.subscribe().wait_for(|phase| *phase == Phase::Stopping).await;
+    }
+
+    /// Answers one request, whatever it is.
+    pub async fn answer<B>(&self, surface: Surface, request: Request<B>) -> Response<Body>
+    where
+        B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let grpc = match surface {
+            Surface::Grpc => true,
+            Surface::All => grpc::is_grpc(&request),
+            Surface::Http | Surface::Metrics => false,
+        };
+        if grpc {
+            grpc::answer(self, request).await
+        } else {
+            Box::pin(plain::answer(self, surface, request.into_parts().0)).await
+        }
+    }
+}
+
+impl<P> std::fmt::Debug for Edge<P> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Edge").field("config", &self.config).finish_non_exhaustive()
+    }
+}

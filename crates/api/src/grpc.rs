@@ -1,0 +1,28 @@
+//! gRPC over any HTTP/2 request: framing, status, and one function per kind of call.
+//!
+//! Written here rather than taken from a framework so that a Put costs one decode, one port call
+//! and one encode, every refusal has the words clients know, and a long answer is never whole in
+//! memory.
+
+mod call;
+mod cluster;
+mod dispatch;
+mod election;
+mod frames;
+mod health;
+mod kv;
+mod lease;
+mod lock;
+mod maintenance;
+mod metadata;
+mod range_body;
+mod recipe;
+mod record;
+mod reflection;
+mod stream;
+mod watch;
+
+pub(crate) use dispatch::{answer, is_grpc};
+pub(crate) use range_body::RangeBody;
+pub(crate) use reflection::Reflection;
+pub(crate) use stream::StreamBody;

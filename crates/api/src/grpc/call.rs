@@ -1,0 +1,185 @@
+//! One call under way: its request messages, its metadata, its account, and ways to end it.
+
+use std::future::Future;
+use std::time::Duration;
+
+use http::{HeaderValue, Response};
+use ketch_base::GrpcCode;
+use prost::Message;
+
+use super::frames::{FRAME_HEADER_BYTES, Frames, Inbound, decode, fits, framed};
+use super::metadata::Metadata;
+use super::record::{Meter, Record};
+use super::stream::{Sink, StreamBody};
+use crate::body::Body;
+use crate::edge::Edge;
+use crate::ports::Ports;
+use crate::status::{self, Status};
+
+const UNARY_CONTEXT: &str = "grpc: error unmarshalling request";
+const STREAM_CONTEXT: &str = "grpc: failed to unmarshal the received message";
+
+/// One call under way.
+pub(crate) struct Call<B> {
+    pub(crate) frames: Frames<B>,
+    pub(crate) metadata: Metadata,
+    pub(crate) record: Record,
+    /// Echoed, with the subtype the client gave.
+    pub(crate) content_type: HeaderValue,
+}
+
+impl<B: Inbound> Call<B> {
+    /// The request of a unary call, after which the metadata is looked at: etcd's order.
+    pub(crate) async fn request<Q, P>(&mut self, edge: &Edge<P>) -> Result<Q, Status>
+    where
+        Q: Message + Default,
+        P: Ports,
+    {
+        let request = self.only(UNARY_CONTEXT).await?;
+        self.admit(edge)?;
+        Ok(request)
+    }
+
+    /// The request of a call with a stream of responses; here the metadata comes first.
+    pub(crate) async fn stream_request<Q, P>(&mut self, edge: &Edge<P>) -> Result<Q, Status>
+    where
+        Q: Message + Default,
+        P: Ports,
+    {
+        self.admit(edge)?;
+        self.only(STREAM_CONTEXT).await
+    }
+
+    /// What etcd checks before a handler runs.
+    pub(crate) fn admit<P: Ports>(&self, edge: &Edge<P>) -> Result<(), Status> {
+        self.metadata.admit(self.record.meter.method, &*edge.ports)
+    }
+
+    async fn only<Q: Message + Default>(&mut self, context: &'static str) -> Result<Q, Status> {
+        let message = self.frames.next().await?;
+        let message = message.ok_or_else(|| Status::new(GrpcCode::Unknown, "EOF"))?;
+        self.record.meter.received(message.len());
+        decode(message, context)
+    }
+
+    /// Ends the call with a message, or with a refusal.
+    pub(crate) fn finish<R: Message>(mut self, outcome: Result<R, Status>) -> Response<Body> {
+        let sendable = |message: R| fits(message.encoded_len() as u64).map(|()| framed(&message));
+        match outcome.and_then(sendable) {
+            Ok(frame) => {
+                self.record.meter.sent(frame.len() - FRAME_HEADER_BYTES);
+                self.record.end(status::OK);
+                head(Body::message(frame), self.content_type)
+            }
+            Err(status) => self.refuse(&status),
+        }
+    }
+
+    /// Ends the call before any message: the status stands in the head.
+    pub(crate) fn refuse(mut self, status: &Status) -> Response<Body> {
+        self.record.end(status.number);
+        refusal(status, self.content_type)
+    }
+
+    /// Begins an answer of many messages, written by `driver` into the sink it is given.
+    pub(crate) fn drive<F, D>(self, driver: F) -> Response<Body>
+    where
+        F: FnOnce(Messages<B>, Outlet) -> D,
+        D: Future<Output = Result<(), Status>> + Send + 'static,
+    {
+        let (sink, slot) = Sink::new();
+        let meter = self.record.meter.clone();
+        let outlet = Outlet { sink, meter: meter.clone() };
+        let driver = driver(Messages { frames: self.frames, meter }, outlet);
+        let body = StreamBody::new(Box::pin(driver), slot, self.record);
+        head(Body::stream(body), self.content_type)
+    }
+}
+
+/// A response that is only a status.
+pub(crate) fn refusal(status: &Status, content_type: HeaderValue) -> Response<Body> {
+    let mut response = head(Body::empty(), content_type);
+    status.write(response.headers_mut());
+    response
+}
+
+/// A response with this body.
+pub(crate) fn head(body: Body, content_type: HeaderValue) -> Response<Body> {
+    let mut response = Response::new(body);
+    response.headers_mut().insert(http::header::CONTENT_TYPE, content_type);
+    response
+}
+
+/// The client's messages of a stream.
+pub(crate) struct Messages<B> {
+    frames: Frames<B>,
+    meter: Meter,
+}
+
+impl<B: Inbound> Messages<B> {
+    /// The next message; `None` when the client has no more. Cancel safe.
+    pub(crate) async fn next<Q: Message + Default>(&mut self) -> Result<Option<Q>, Status> {
+        match self.frames.next().await? {
+            Some(message) => {
+                self.meter.received(message.len());
+                decode(message, STREAM_CONTEXT).map(Some)
+            }
+            None => Ok(None),
+        }
+    }
+}
+
+/// Our messages of a stream, counted.
+pub(crate) struct Outlet {
+    pub(crate) sink: Sink,
+    pub(crate) meter: Meter,
+}
+
+impl Outlet {
+    /// Sends one message; waits until the connection took the one before.
+    pub(crate) async fn send(&self, message: &impl Message) {
+        let frame = framed(message);
+        self.meter.sent(frame.len() - FRAME_HEADER_BYTES);
+        self.sink.send(frame).await;
+    }
+}
+
+/// Serves a unary call: one request, one port call, one response; within the client's deadline.
+pub(crate) async fn unary<P, B, Q, R, E, F, D>(
+    edge: &Edge<P>,
+    mut call: Call<B>,
+    serve: F,
+) -> Response<Body>
+where
+    P: Ports,
+    B: Inbound,
+    Q: Message + Default,
+    R: Message,
+    Status: From<E>,
+    F: FnOnce(Q) -> D,
+    D: Future<Output = Result<R, E>> + Send,
+{
+    let timeout = call.metadata.timeout;
+    let outcome = match call.request(edge).await {
+        Ok(request) => within(timeout, serve(request)).await,
+        Err(status) => Err(status),
+    };
+    call.finish(outcome)
+}
+
+/// Waits for an answer, but not past the client's deadline.
+pub(crate) async fn within<R, E>(
+    timeout: Option<Duration>,
+    answer: impl Future<Output = Result<R, E>> + Send,
+) -> Result<R, Status>
+where
+    Status: From<E>,
+{
+    match timeout {
+        None => Ok(answer.await?),
+        Some(limit) => match tokio::time::timeout(limit, answer).await {
+            Ok(answer) => Ok(answer?),
+            Err(_elapsed) => Err(Status::deadline()),
+        },
+    }
+}

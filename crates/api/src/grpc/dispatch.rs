@@ -1,0 +1,143 @@
+//! From a path to the function that serves it.
+
+use bytes::Bytes;
+use http::{HeaderValue, Method as Verb, Request, Response, StatusCode, header};
+use ketch_base::{GrpcCode, limits};
+
+use super::call::{Call, refusal};
+use super::frames::{Frames, Inbound};
+use super::metadata::Metadata;
+use super::record::Record;
+use super::{cluster, election, health, kv, lease, lock, maintenance, reflection, watch};
+use crate::body::Body;
+use crate::edge::Edge;
+use crate::method::Method;
+use crate::ports::Ports;
+use crate::status::Status;
+
+const GRPC: &str = "application/grpc";
+
+/// Whether a request means gRPC: HTTP/2, and a content type that begins so.
+pub(crate) fn is_grpc<B>(request: &Request<B>) -> bool {
+    request.version() == http::Version::HTTP_2
+        && content_type(request).is_some_and(|value| value.as_bytes().starts_with(GRPC.as_bytes()))
+}
+
+/// Answers one gRPC request.
+pub(crate) async fn answer<P, B>(edge: &Edge<P>, request: Request<B>) -> Response<Body>
+where
+    P: Ports,
+    B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let content_type = match opening(&request) {
+        Ok(content_type) => content_type,
+        Err(response) => return *response,
+    };
+    let Some(method) = Method::from_path(request.uri().path()) else {
+        return Box::pin(elsewhere(edge, request, content_type)).await;
+    };
+    let mut record = Record::begin(&edge.observer, method);
+    let (parts, body) = request.into_parts();
+    let max_message_bytes = edge.config.max_request_bytes + limits::GRPC_OVERHEAD_BYTES;
+    let frames = Frames::new(body, max_message_bytes);
+    let metadata = match Metadata::read(&parts) {
+        Ok(metadata) => metadata,
+        Err(status) => {
+            record.end(status.number);
+            return refusal(&status, content_type);
+        }
+    };
+    let call = Call { frames, metadata, record, content_type };
+    match method {
+        Method::Range => kv::range(edge, call).await,
+        Method::Put => kv::put(edge, call).await,
+        Method::Txn => kv::txn(edge, call).await,
+        // The rest is boxed so that the hot calls do not carry its size.
+        _ => Box::pin(service(edge, call)).await,
+    }
+}
+
+async fn service<P: Ports, B: Inbound>(edge: &Edge<P>, call: Call<B>) -> Response<Body> {
+    let method = call.record.meter.method;
+    match method.service() {
+        "etcdserverpb.KV" => kv::serve(edge, call).await,
+        "etcdserverpb.Watch" => watch::serve(edge, call).await,
+        "etcdserverpb.Lease" => lease::serve(edge, call).await,
+        "etcdserverpb.Cluster" => cluster::serve(edge, call).await,
+        "etcdserverpb.Maintenance" => maintenance::serve(edge, call).await,
+        "v3lockpb.Lock" => lock::serve(edge, call).await,
+        "v3electionpb.Election" => election::serve(edge, call).await,
+        "grpc.health.v1.Health" => health::serve(edge, call).await,
+        _ => call.refuse(&Status::new(
+            GrpcCode::Unimplemented,
+            format!("{} is not implemented: this server has no authentication yet", method.name()),
+        )),
+    }
+}
+
+/// What grpc-go refuses before it looks at the path; else the content type to answer with.
+fn opening<B>(request: &Request<B>) -> Result<HeaderValue, Box<Response<Body>>> {
+    let plain = HeaderValue::from_static(GRPC);
+    if request.method() != Verb::POST {
+        let text = format!(
+            "Received a HEADERS frame with :method \"{}\" which should be POST",
+            request.method()
+        );
+        let status = Status::new(GrpcCode::Internal, text);
+        return Err(turned_away(StatusCode::METHOD_NOT_ALLOWED, &status));
+    }
+    let given = content_type(request).map_or(&b""[..], HeaderValue::as_bytes);
+    match given.strip_prefix(GRPC.as_bytes()) {
+        Some([]) => Ok(plain),
+        Some([b'+' | b';', subtype @ ..]) => {
+            let echo = [GRPC.as_bytes(), b"+", subtype].concat();
+            Ok(HeaderValue::from_bytes(&echo).unwrap_or(plain))
+        }
+        _ => {
+            let given = String::from_utf8_lossy(given);
+            let text = format!("invalid gRPC request content-type \"{given}\"");
+            let status = Status::new(GrpcCode::InvalidArgument, text);
+            Err(turned_away(StatusCode::UNSUPPORTED_MEDIA_TYPE, &status))
+        }
+    }
+}
+
+fn turned_away(http: StatusCode, status: &Status) -> Box<Response<Body>> {
+    let mut response = refusal(status, HeaderValue::from_static(GRPC));
+    *response.status_mut() = http;
+    Box::new(response)
+}
+
+/// Reflection, or nothing we have.
+async fn elsewhere<P, B>(
+    edge: &Edge<P>,
+    request: Request<B>,
+    content_type: HeaderValue,
+) -> Response<Body>
+where
+    P: Ports,
+    B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let path = request.uri().path();
+    if reflection::is_path(path) {
+        return edge.reflection.answer(request).await;
+    }
+    let status = match path.rsplit_once('/') {
+        Some((service, method)) if !service.is_empty() => {
+            let service = &service[1..];
+            if Method::is_service(service) || reflection::is_service(service) {
+                format!("unknown method {method} for service {service}")
+            } else {
+                format!("unknown service {service}")
+            }
+        }
+        _ => format!("malformed method name: \"{path}\""),
+    };
+    refusal(&Status::new(GrpcCode::Unimplemented, status), content_type)
+}
+
+fn content_type<B>(request: &Request<B>) -> Option<&HeaderValue> {
+    request.headers().get(header::CONTENT_TYPE)
+}

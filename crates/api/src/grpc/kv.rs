@@ -1,0 +1,149 @@
+//! `etcdserverpb.KV`.
+
+use bytes::{Bytes, BytesMut};
+use http::Response;
+use ketch_base::{Code, GrpcCode};
+use ketch_proto::etcdserverpb::range_request::{SortOrder, SortTarget};
+use ketch_proto::etcdserverpb::{DeleteRangeRequest, PutRequest, RangeRequest, TxnRequest};
+use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint};
+
+use super::call::{Call, Outlet, head, refusal, unary, within};
+use super::frames::{Inbound, fits, put_header};
+use super::range_body::{Answer, surroundings};
+use crate::body::Body;
+use crate::checks;
+use crate::edge::Edge;
+use crate::limits::RANGE_PIECE_BYTES;
+use crate::method::Method;
+use crate::ports::{Chunks, Kvs, Ports, RangeReply};
+use crate::status::Status;
+
+pub(super) async fn range<P: Ports, B: Inbound>(
+    edge: &Edge<P>,
+    mut call: Call<B>,
+) -> Response<Body> {
+    let timeout = call.metadata.timeout;
+    let reply = match call.request::<RangeRequest, P>(edge).await {
+        Ok(request) => match checks::range(&request) {
+            Ok(()) => within(timeout, edge.ports.range(request)).await,
+            Err(code) => Err(code.into()),
+        },
+        Err(status) => Err(status),
+    };
+    let reply = match reply {
+        Ok(reply) => reply,
+        Err(status) => return call.refuse(&status),
+    };
+    match Answer::new(reply, call.record) {
+        Ok(Answer::Whole(frame)) => head(Body::message(frame), call.content_type),
+        Ok(Answer::Pieces(body)) => head(Body::range(body), call.content_type),
+        Err((status, mut record)) => {
+            record.end(status.number);
+            refusal(&status, call.content_type)
+        }
+    }
+}
+
+pub(super) async fn put<P: Ports, B: Inbound>(edge: &Edge<P>, call: Call<B>) -> Response<Body> {
+    unary(edge, call, |request: PutRequest| async move {
+        checks::put(&request)?;
+        edge.ports.put(request).await
+    })
+    .await
+}
+
+pub(super) async fn txn<P: Ports, B: Inbound>(edge: &Edge<P>, call: Call<B>) -> Response<Body> {
+    unary(edge, call, |request: TxnRequest| async move {
+        checks::txn(&request, edge.config.max_txn_ops)?;
+        edge.ports.txn(request).await
+    })
+    .await
+}
+
+/// The methods that are not hot.
+pub(super) async fn serve<P: Ports, B: Inbound>(edge: &Edge<P>, call: Call<B>) -> Response<Body> {
+    match call.record.meter.method {
+        Method::RangeStream => range_stream(edge, call).await,
+        Method::DeleteRange => {
+            unary(edge, call, |request: DeleteRangeRequest| async move {
+                checks::delete_range(&request)?;
+                edge.ports.delete_range(request).await
+            })
+            .await
+        }
+        _ => unary(edge, call, |request| edge.ports.compact(request)).await,
+    }
+}
+
+async fn range_stream<P: Ports, B: Inbound>(edge: &Edge<P>, mut call: Call<B>) -> Response<Body> {
+    match plan(edge, &mut call).await {
+        Ok(reply) => call.drive(|_messages, outlet| send_rows(reply, outlet)),
+        Err(status) => call.refuse(&status),
+    }
+}
+
+async fn plan<P: Ports, B: Inbound>(
+    edge: &Edge<P>,
+    call: &mut Call<B>,
+) -> Result<RangeReply, Status> {
+    let mut request: RangeRequest = call.stream_request(edge).await?;
+    checks::range_stream(&request)?;
+    // A target without an order means nothing here, where unary ranges sort by it.
+    request.sort_order = SortOrder::None as i32;
+    request.sort_target = SortTarget::Key as i32;
+    within(call.metadata.timeout, edge.ports.range(request)).await
+}
+
+/// One message per piece; header, count and `more` stand in the last one only.
+async fn send_rows(reply: RangeReply, outlet: Outlet) -> Result<(), Status> {
+    let (before, after) = surroundings(&reply);
+    let mut left_bytes = reply.kvs_bytes;
+    let mut chunks: Box<dyn Chunks> = match reply.kvs {
+        Kvs::Whole(rows) => Box::new(Once(rows)),
+        Kvs::Chunks(chunks) => chunks,
+    };
+    let short = || Status::new(GrpcCode::Internal, "range cut short");
+    while left_bytes > 0 {
+        let rows = chunks.next(RANGE_PIECE_BYTES)?.ok_or_else(short)?;
+        left_bytes = left_bytes.checked_sub(rows.len() as u64).ok_or_else(short)?;
+        if left_bytes == 0 {
+            return send_piece(&outlet, &before, rows, &after).await;
+        }
+        send_piece(&outlet, b"", rows, b"").await?;
+    }
+    send_piece(&outlet, &before, Bytes::new(), &after).await
+}
+
+/// Sends `RangeStreamResponse { range_response: before ++ rows ++ after }` without copying rows.
+async fn send_piece(
+    outlet: &Outlet,
+    before: &[u8],
+    rows: Bytes,
+    after: &[u8],
+) -> Result<(), Status> {
+    let inner = before.len() + rows.len() + after.len();
+    let length = 1 + encoded_len_varint(inner as u64) + inner;
+    fits(length as u64)?;
+    outlet.meter.sent(length);
+    let mut start = BytesMut::with_capacity(16 + before.len());
+    put_header(&mut start, length);
+    encode_key(1, WireType::LengthDelimited, &mut start);
+    encode_varint(inner as u64, &mut start);
+    start.extend_from_slice(before);
+    outlet.sink.send(start.freeze()).await;
+    for part in [rows, Bytes::copy_from_slice(after)] {
+        if !part.is_empty() {
+            outlet.sink.send(part).await;
+        }
+    }
+    Ok(())
+}
+
+struct Once(Bytes);
+
+impl Chunks for Once {
+    fn next(&mut self, _max_bytes: usize) -> Result<Option<Bytes>, Code> {
+        let rows = std::mem::take(&mut self.0);
+        Ok((!rows.is_empty()).then_some(rows))
+    }
+}

@@ -1,0 +1,212 @@
+//! `etcdserverpb.Watch`: one function per client stream, between the client's messages and the
+//! link to the hub.
+//!
+//! Back-pressure is the whole of the flow control: while the client does not read, the function
+//! stands still, the link is not asked, and the hub keeps its own bounds.
+
+use std::sync::Arc;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use http::Response;
+use ketch_base::{Code, KeyRange};
+use ketch_proto::etcdserverpb::watch_create_request::FilterType;
+use ketch_proto::etcdserverpb::watch_request::RequestUnion;
+use ketch_proto::etcdserverpb::{ResponseHeader, WatchCreateRequest, WatchRequest, WatchResponse};
+use prost::Message;
+use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint, key_len};
+use tokio::sync::watch::Receiver;
+
+use super::call::{Call, Messages, Outlet};
+use super::frames::{FRAME_HEADER_BYTES, Inbound, put_header};
+use crate::body::Body;
+use crate::edge::{Edge, Phase};
+use crate::limits::WATCH_GATHER_BYTES;
+use crate::ports::{Ports, WatchCommand, WatchCreate, WatchLink, WatchOutput};
+use crate::status::Status;
+
+/// Field number of `WatchResponse.events`.
+const EVENTS: u32 = 11;
+
+pub(super) async fn serve<P: Ports, B: Inbound>(edge: &Edge<P>, call: Call<B>) -> Response<Body> {
+    if let Err(status) = call.admit(edge) {
+        return call.refuse(&status);
+    }
+    let link = match edge.ports.watch().await {
+        Ok(link) => link,
+        Err(code) => return call.refuse(&code.into()),
+    };
+    let needs_leader = call.metadata.needs_leader;
+    let ends = Ends { ports: Arc::clone(&edge.ports), needs_leader, phase: edge.phase() };
+    call.drive(|messages, outlet| run(link, messages, outlet, ends))
+}
+
+/// What ends a stream from our side.
+pub(super) struct Ends<P> {
+    pub(super) ports: Arc<P>,
+    pub(super) needs_leader: bool,
+    pub(super) phase: Receiver<Phase>,
+}
+
+impl<P: Ports> Ends<P> {
+    /// Resolves when the stream must end, with the reason.
+    pub(super) async fn reached(&mut self) -> Status {
+        let stopping = self.phase.wait_for(|phase| *phase == Phase::Stopping);
+        let code = tokio::select! {
+            _ = stopping => Code::Stopped,
+            () = self.ports.leader_lost(), if self.needs_leader => Code::NoLeader,
+        };
+        code.into()
+    }
+}
+
+async fn run<P: Ports, B: Inbound>(
+    mut link: impl WatchLink,
+    mut messages: Messages<B>,
+    outlet: Outlet,
+    mut ends: Ends<P>,
+) -> Result<(), Status> {
+    let ports = Arc::clone(&ends.ports);
+    let end = ends.reached();
+    tokio::pin!(end);
+    // A client may close its side and go on listening, as with etcd.
+    let mut listening = true;
+    loop {
+        tokio::select! {
+            message = messages.next::<WatchRequest>(), if listening => match message? {
+                Some(request) => if let Some(command) = command(request) {
+                    link.command(command).await?;
+                },
+                None => listening = false,
+            },
+            outputs = link.next() => say(&outlet, ports.header(), outputs?).await,
+            status = &mut end => return Err(status),
+        }
+    }
+}
+
+/// What a message asks, if anything.
+fn command(request: WatchRequest) -> Option<WatchCommand> {
+    Some(match request.request_union? {
+        RequestUnion::CreateRequest(create) => WatchCommand::Create(created(create)),
+        RequestUnion::CancelRequest(cancel) => WatchCommand::Cancel(cancel.watch_id),
+        RequestUnion::ProgressRequest(_) => WatchCommand::Progress,
+    })
+}
+
+fn created(request: WatchCreateRequest) -> WatchCreate {
+    let filters = |filter: FilterType| request.filters.contains(&(filter as i32));
+    let (no_put, no_delete) = (filters(FilterType::Noput), filters(FilterType::Nodelete));
+    let key = match request.key.is_empty() {
+        // etcd reads "no key" as its smallest one.
+        true => Bytes::from_static(b"\0"),
+        false => request.key,
+    };
+    WatchCreate {
+        watch_id: request.watch_id,
+        range: KeyRange::new(key, request.range_end),
+        start_revision: request.start_revision,
+        progress_notify: request.progress_notify,
+        no_put,
+        no_delete,
+        prev_kv: request.prev_kv,
+        fragment: request.fragment,
+    }
+}
+
+/// Sends a batch, several small responses to a buffer.
+async fn say(outlet: &Outlet, identity: ResponseHeader, outputs: Vec<WatchOutput>) {
+    let mut buffer = BytesMut::new();
+    for output in outputs {
+        outlet.meter.sent(append(&mut buffer, identity, output));
+        if buffer.len() >= WATCH_GATHER_BYTES {
+            outlet.sink.send(buffer.split().freeze()).await;
+        }
+    }
+    if !buffer.is_empty() {
+        outlet.sink.send(buffer.freeze()).await;
+    }
+}
+
+/// Appends one framed response and returns its length without the frame header.
+fn append(buffer: &mut BytesMut, identity: ResponseHeader, output: WatchOutput) -> usize {
+    let (head, events) = response(identity, output);
+    let event_bytes =
+        |event: &Bytes| key_len(EVENTS) + encoded_len_varint(event.len() as u64) + event.len();
+    let length = head.encoded_len() + events.iter().map(event_bytes).sum::<usize>();
+    buffer.reserve(FRAME_HEADER_BYTES + length);
+    put_header(buffer, length);
+    head.encode_raw(buffer);
+    for event in events {
+        encode_key(EVENTS, WireType::LengthDelimited, buffer);
+        encode_varint(event.len() as u64, buffer);
+        buffer.put(event);
+    }
+    length
+}
+
+/// A response without its events, and the events, encoded already.
+fn response(identity: ResponseHeader, output: WatchOutput) -> (WatchResponse, Vec<Bytes>) {
+    let with = |revision| Some(ResponseHeader { revision, ..identity });
+    match output {
+        WatchOutput::Created { watch_id, revision } => {
+            let header = with(revision);
+            (WatchResponse { header, watch_id, created: true, ..Default::default() }, Vec::new())
+        }
+        WatchOutput::Canceled { watch_id, revision, compact_revision, reason, created } => {
+            let response = WatchResponse {
+                header: with(revision),
+                watch_id,
+                created,
+                canceled: true,
+                compact_revision,
+                cancel_reason: reason,
+                ..Default::default()
+            };
+            (response, Vec::new())
+        }
+        WatchOutput::Events { watch_id, revision, events, fragment } => {
+            let header = with(revision);
+            (WatchResponse { header, watch_id, fragment, ..Default::default() }, events)
+        }
+        WatchOutput::Progress { watch_id, revision } => {
+            let header = with(revision);
+            (WatchResponse { header, watch_id, ..Default::default() }, Vec::new())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ketch_proto::mvccpb::{Event, KeyValue};
+
+    #[test]
+    fn spliced_events_decode_as_one_message() {
+        let identity = ResponseHeader { cluster_id: 1, member_id: 2, revision: 0, raft_term: 3 };
+        let event = |key: &str| Event {
+            kv: Some(KeyValue {
+                key: Bytes::copy_from_slice(key.as_bytes()),
+                ..Default::default()
+            }),
+            ..Default::default()
+        };
+        let events = [event("a"), event(&"b".repeat(300)), event("")];
+        let encoded = events.iter().map(|event| event.encode_to_vec().into()).collect();
+        let output =
+            WatchOutput::Events { watch_id: -1, revision: 9, events: encoded, fragment: true };
+        let mut buffer = BytesMut::new();
+        let length = append(&mut buffer, identity, output);
+        assert_eq!(buffer.len(), FRAME_HEADER_BYTES + length);
+        let decoded = WatchResponse::decode(&buffer[FRAME_HEADER_BYTES..]).expect("well formed");
+        let header = Some(ResponseHeader { revision: 9, ..identity });
+        let whole = WatchResponse {
+            header,
+            watch_id: -1,
+            fragment: true,
+            events: events.into(),
+            ..Default::default()
+        };
+        assert_eq!(decoded, whole);
+        assert_eq!(&buffer[FRAME_HEADER_BYTES..], whole.encode_to_vec());
+    }
+}

@@ -1,0 +1,32 @@
+//! Bounds of one client connection and one call. Those shared with other layers stand in
+//! `ketch_base::limits`.
+
+/// How long a fresh connection may take to say what it speaks, and how long one HTTP/1 request
+/// head may take: half-open and idle-from-birth connections end here.
+pub const HEAD_READ_SECONDS: u64 = 120;
+/// Receive window of one HTTP/2 stream: what a client may send before we have read it.
+pub const STREAM_WINDOW_BYTES: u32 = 1024 * 1024;
+/// Receive window of one HTTP/2 connection.
+pub const CONNECTION_WINDOW_BYTES: u32 = 8 * 1024 * 1024;
+/// Bytes of one response queued below us before the next piece is asked for.
+pub const SEND_BUFFER_BYTES: usize = 64 * 1024;
+/// All header fields of one request, as HTTP/2 counts them.
+pub const HEADER_LIST_BYTES: u32 = 64 * 1024;
+/// Read buffer of one HTTP/1 connection; a longer request head is refused.
+pub const HTTP1_BUFFER_BYTES: usize = 64 * 1024;
+/// Streams reset by the client that we have not looked at yet; above it the connection ends
+/// ("rapid reset").
+pub const PENDING_RESET_STREAMS: usize = 1024;
+/// Streams reset by us for the client's faults; above it the connection ends.
+pub const LOCAL_RESET_STREAMS: usize = 1024;
+/// Piece of a long range asked for at a time: half a chunk, since one piece may be under way
+/// while the next one waits for the window.
+pub const RANGE_PIECE_BYTES: usize = ketch_base::limits::RANGE_CHUNK_BYTES / 2;
+/// Largest response message, as grpc-go's sender has it.
+pub const MESSAGE_SEND_BYTES: u64 = i32::MAX as u64;
+/// Watch responses are gathered up to this size before they are handed to the connection.
+pub const WATCH_GATHER_BYTES: usize = 32 * 1024;
+/// Buffer set aside on the word of a frame header; the rest grows with what really comes.
+pub const MESSAGE_RESERVE_BYTES: usize = 256 * 1024;
+/// Time to live of a lease that Lock and Campaign grant when given none (etcd).
+pub const SESSION_TTL_SECONDS: i64 = 60;
