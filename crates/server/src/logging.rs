@@ -197,7 +197,8 @@ fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
-fn timestamp() -> String {
+/// Now, as etcd writes it.
+pub(crate) fn timestamp() -> String {
     let now = SystemTime::now();
     debug_assert!(now >= UNIX_EPOCH);
     humantime::format_rfc3339_micros(now).to_string()

@@ -1,7 +1,110 @@
-//! Binary `ketch`.
+//! Binary `ketch`: settings, then a member, then waiting for the signal to stop.
 
+mod background;
 mod config;
+mod lanes;
 mod logging;
 mod mailbox;
+mod member;
+mod metrics;
+mod peer_port;
+mod progress;
+mod read_gate;
+mod start;
+mod threads;
+mod waiters;
 
-fn main() {}
+use std::process::ExitCode;
+
+use config::{Config, ConfigError};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let config = match Config::load(&arguments, std::env::vars()) {
+        Ok(config) => config,
+        Err(error) => return refuse(&error),
+    };
+    let guard = match logging::start(&config.log) {
+        Ok(guard) => guard,
+        Err(error) => {
+            eprintln!("{error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    for (message, fields) in &config.warnings {
+        let fields: Vec<String> =
+            fields.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        tracing::warn!(detail = %fields.join(" "), "{message}");
+    }
+    let code = match run(config) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(fatal = true, error = %format!("{error:#}"), "ketch failed to start");
+            ExitCode::FAILURE
+        }
+    };
+    drop(guard);
+    code
+}
+
+fn run(config: Config) -> anyhow::Result<()> {
+    let mut signals = Signals::new([SIGINT, SIGTERM])?;
+    let running = start::start(config)?;
+    if let Some(signal) = signals.forever().next() {
+        let name = if signal == SIGTERM { "terminated" } else { "interrupt" };
+        tracing::info!(signal = name, "received signal; shutting down");
+    }
+    running.stop();
+    Ok(())
+}
+
+/// Settings that cannot stand, in the words and with the exit codes of etcd.
+fn refuse(error: &ConfigError) -> ExitCode {
+    match error {
+        ConfigError::Help => {
+            eprint!("{}", config::usage_text());
+            print!("{}", config::flag_text());
+            ExitCode::SUCCESS
+        }
+        ConfigError::Version => {
+            print!("{}", config::version_text());
+            ExitCode::SUCCESS
+        }
+        ConfigError::Usage(text) => {
+            eprintln!("{text}");
+            eprint!("{}", config::usage_text());
+            ExitCode::from(2)
+        }
+        ConfigError::Verify(_) => refuse_in_log("warn", "failed to verify flags", error, None),
+        ConfigError::NameMissing(_) => refuse_in_log("fatal", "discovery failed", error, None),
+        ConfigError::Shadowed(variable) => {
+            let text = error.to_string();
+            refuse_in_log("fatal", &text, error, Some(variable))
+        }
+    }
+}
+
+/// Logging is not up yet: one line of its shape.
+fn refuse_in_log(
+    level: &str,
+    message: &str,
+    error: &ConfigError,
+    variable: Option<&str>,
+) -> ExitCode {
+    let mut line = serde_json::Map::new();
+    line.insert("level".into(), level.into());
+    line.insert("ts".into(), logging::timestamp().into());
+    line.insert("caller".into(), "server/main.rs".into());
+    line.insert("msg".into(), message.into());
+    match variable {
+        Some(variable) => line.insert("environment-variable".into(), variable.into()),
+        None => line.insert("error".into(), error.to_string().into()),
+    };
+    eprintln!("{}", serde_json::Value::Object(line));
+    ExitCode::FAILURE
+}

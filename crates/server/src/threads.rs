@@ -12,11 +12,11 @@ use ketch_base::Code;
 use ketch_mvcc::Committed;
 use tokio::sync::{mpsc, oneshot};
 
-pub(crate) use apply::ApplyThread;
+pub(crate) use apply::{ApplyThread, Sinks};
 pub(crate) use backend::{BackendThread, Pressure};
-pub(crate) use compactor::CompactorThread;
-pub(crate) use log::LogThread;
-pub(crate) use node::NodeThread;
+pub(crate) use compactor::{CompactorThread, Wake};
+pub(crate) use log::{LogThread, STOP as STOP_LOG};
+pub(crate) use node::{ApplyTask, NodeThread};
 pub(crate) use watch::WatchThread;
 
 /// What the backend thread is asked beside draining.
