@@ -14,6 +14,7 @@ use ketch_backend::{Batch, Bucket};
 use ketch_base::{Revision, limits};
 use parking_lot::Mutex;
 
+use crate::bounds;
 use crate::error::Error;
 use crate::hash::{HashKv, Hasher, Keep, any_alive};
 use crate::index::{Key, Sweep};
@@ -153,7 +154,7 @@ impl Compactor {
 
     fn hash(&self, job: Job, mut hasher: Hasher, next: Revision) -> Result<Turn, Error> {
         let Shared { backend, index, hashes, .. } = &*self.shared;
-        let rows = limits::COMPACTION_BATCH_ROWS;
+        let rows = bounds::STEP_ROWS;
         if let Some(next) = hasher.rows(index, &backend.view(), next, job.at, rows)? {
             return Ok((Some(Stage::Hash { hasher, next }), CompactStep::More));
         }
@@ -182,8 +183,8 @@ impl Compactor {
         }
         let mut sweep = Sweep {
             at,
-            budget_keys: limits::INDEX_CHUNK_KEYS,
-            budget_rows: limits::COMPACTION_BATCH_ROWS,
+            budget_keys: bounds::CHUNK_KEYS,
+            budget_rows: bounds::STEP_ROWS,
             removed: Vec::new(),
         };
         let next = self.shared.index.write().sweep(from.as_ref(), &mut sweep);

@@ -13,17 +13,11 @@ use ketch_backend::{Bucket, View};
 use ketch_base::{Code, Revision, RevisionKey};
 use parking_lot::{Mutex, RwLock};
 
+use crate::bounds;
 use crate::error::Error;
 use crate::index::{Entry, Index, Span, Summary, Visit};
 use crate::row;
 use crate::shared::Shared;
-
-/// Results of compactions that are kept (etcd's number).
-const CACHED_HASHES: usize = 10;
-/// Rows that are checked against the index under one hold of its lock.
-const CHUNK_ROWS: usize = 256;
-/// Bytes of rows after which a chunk is closed.
-const CHUNK_BYTES: usize = 256 * 1024;
 
 /// The hash of a history.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +39,7 @@ pub(crate) struct Hashes(Mutex<VecDeque<HashKv>>);
 impl Hashes {
     pub(crate) fn store(&self, hash: HashKv) {
         let mut cached = self.0.lock();
-        if cached.len() == CACHED_HASHES {
+        if cached.len() == bounds::CACHED_HASHES {
             cached.pop_front();
         }
         cached.push_back(hash);
@@ -181,7 +175,7 @@ impl Chunk {
     fn push(&mut self, key: RevisionKey, row: Bytes) -> bool {
         self.bytes += row.len();
         self.rows.push((key, row));
-        self.rows.len() == CHUNK_ROWS || self.bytes >= CHUNK_BYTES
+        self.rows.len() == bounds::HASH_ROWS || self.bytes >= bounds::HASH_BYTES
     }
 }
 
@@ -191,7 +185,7 @@ pub(crate) fn any_alive(index: &RwLock<Index>, at: i64) -> bool {
     let mut from = Some(crate::index::Key::new(b""));
     while let Some(start) = from.filter(|_| !seek.found) {
         let span = Span { from: start.as_slice(), end: None };
-        from = index.read().walk(span, ketch_base::limits::INDEX_CHUNK_KEYS, &mut seek);
+        from = index.read().walk(span, bounds::CHUNK_KEYS, &mut seek);
     }
     seek.found
 }

@@ -24,6 +24,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod bounds;
 mod compactor;
 mod error;
 mod event;
@@ -36,6 +37,8 @@ mod restore;
 mod row;
 mod shared;
 mod store;
+#[cfg(test)]
+mod tests;
 mod write;
 
 pub use compactor::{CompactStep, Compactor};

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use ketch_backend::Batch;
-use ketch_base::{KeyRange, Revision, RevisionKey, limits};
+use ketch_base::{KeyRange, Revision, RevisionKey};
 use ketch_proto::etcdserverpb::RangeRequest;
 
+use crate::bounds;
 use crate::error::Error;
 use crate::event::{Committed, Event};
 use crate::index::{Change, Entry, Index, Key, KeyState, Outcome, Span, Summary, Visit, What};
@@ -69,7 +70,7 @@ impl<'a> WriteTxn<'a> {
         while let Some(start) = from {
             let mut living = Living { at: self.main, keys: Vec::new() };
             let span = Span { from: start.as_slice(), end: range.end() };
-            from = self.shared.index.read().walk(span, limits::INDEX_CHUNK_KEYS, &mut living);
+            from = self.shared.index.read().walk(span, bounds::CHUNK_KEYS, &mut living);
             for key in living.keys {
                 deleted.extend(self.delete(key.as_slice()));
             }

@@ -1,7 +1,8 @@
 //! Building the tree bottom-up from keys in order: for a restart.
 
 use super::Index;
-use super::node::{BRANCH_CHILDREN, Child, Entry, LEAF_KEYS, Node, Summary};
+use super::node::{Child, Entry, Node, Summary};
+use crate::bounds::{BRANCH_CHILDREN, LEAF_KEYS};
 
 /// Keys of a leaf when built: a few places are left, so that the first change does not split it.
 const FILL_KEYS: usize = LEAF_KEYS - LEAF_KEYS / 16;

@@ -19,6 +19,8 @@ mod history;
 mod key;
 mod node;
 mod sweep;
+#[cfg(test)]
+mod tests;
 mod version;
 mod walk;
 

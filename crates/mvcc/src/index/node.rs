@@ -2,14 +2,8 @@
 
 use super::history::History;
 use super::key::Key;
+use crate::bounds::{BRANCH_CHILDREN, LEAF_KEYS, LEAF_STEP};
 use crate::row;
-
-/// Most keys of a leaf.
-pub(crate) const LEAF_KEYS: usize = 64;
-/// Most children of a branch.
-pub(crate) const BRANCH_CHILDREN: usize = 64;
-/// A leaf grows by this many places, so that little room is left unused.
-const LEAF_STEP: usize = 8;
 
 pub(crate) enum Node {
     Leaf(Vec<Entry>),

@@ -5,7 +5,8 @@ use ketch_base::RevisionKey;
 use super::Index;
 use super::history::Rest;
 use super::key::Key;
-use super::node::{BRANCH_CHILDREN, Child, Entry, LEAF_KEYS, Node, Summary};
+use super::node::{Child, Entry, Node, Summary};
+use crate::bounds::{BRANCH_CHILDREN, LEAF_KEYS};
 
 /// One bounded step of a compaction.
 pub(crate) struct Sweep {

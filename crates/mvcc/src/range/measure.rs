@@ -1,10 +1,10 @@
 //! One walk over the index that finds how much an answer holds, and its first rows.
 
 use bytes::Bytes;
-use ketch_base::limits;
 use parking_lot::RwLock;
 
 use super::query::{Query, What};
+use crate::bounds;
 use crate::index::{Entry, History, Index, Key, Span, Summary, Version, Visit};
 use crate::row::{self, Row};
 
@@ -48,7 +48,7 @@ impl<'a> Measure<'a> {
         let mut measure =
             Self { query, totals: Totals::default(), picks: Vec::new(), picking: true };
         let span = Span { from, end: query.range.end() };
-        let next = index.read().walk(span, limits::INDEX_CHUNK_KEYS, &mut measure);
+        let next = index.read().walk(span, bounds::CHUNK_KEYS, &mut measure);
         (measure, next)
     }
 
@@ -62,10 +62,10 @@ impl<'a> Measure<'a> {
     pub(crate) fn count_rest(&mut self, index: &RwLock<Index>, from: &[u8]) {
         self.picking = false;
         let end = self.query.range.end();
-        let mut next = index.read().walk(Span { from, end }, limits::INDEX_CHUNK_KEYS, self);
+        let mut next = index.read().walk(Span { from, end }, bounds::CHUNK_KEYS, self);
         while let Some(from) = next {
             let span = Span { from: from.as_slice(), end };
-            next = index.read().walk(span, limits::INDEX_CHUNK_KEYS, self);
+            next = index.read().walk(span, bounds::CHUNK_KEYS, self);
         }
     }
 

@@ -6,13 +6,13 @@
 use std::cmp::Ordering;
 
 use bytes::Bytes;
-use ketch_base::limits;
 use ketch_proto::etcdserverpb::range_request::SortTarget;
 use parking_lot::RwLock;
 
 use super::Rows;
 use super::measure::Totals;
 use super::query::{Query, Sort, What};
+use crate::bounds;
 use crate::error::Error;
 use crate::index::{Entry, Index, Key, Span, Summary, Version, Visit};
 use crate::row;
@@ -130,7 +130,7 @@ impl<T, C: Fn(&T, &T) -> Ordering> Kept<T, C> {
     /// Takes rows in key order.
     fn extend(&mut self, rows: impl IntoIterator<Item = T>) {
         self.rows.extend(rows);
-        let room = self.limit.max(limits::INDEX_CHUNK_KEYS).saturating_mul(2);
+        let room = self.limit.max(bounds::CHUNK_KEYS).saturating_mul(2);
         if self.rows.len() > room {
             self.cut();
         }
@@ -173,7 +173,7 @@ impl<'a> Gather<'a> {
         let query = self.query;
         let from = from.as_ref().map_or(query.range.start(), Key::as_slice);
         let span = Span { from, end: query.range.end() };
-        self.next = index.read().walk(span, limits::INDEX_CHUNK_KEYS, self);
+        self.next = index.read().walk(span, bounds::CHUNK_KEYS, self);
         true
     }
 }
