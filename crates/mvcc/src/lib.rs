@@ -39,6 +39,7 @@ mod shared;
 mod store;
 #[cfg(test)]
 mod tests;
+pub mod watch;
 mod write;
 
 pub use compactor::{CompactStep, Compactor};

@@ -8,7 +8,6 @@ use ketch_base::{Revision, RevisionKey};
 use super::Hub;
 use super::encode::SharedEvent;
 use super::intervals::Owner;
-use super::publish::note;
 use crate::error::Error;
 use crate::row;
 
@@ -18,6 +17,8 @@ const STEP_HITS: usize = 100_000;
 /// What one step read.
 struct Scan {
     events: Vec<SharedEvent>,
+    /// Places noted in all watches together.
+    noted: usize,
     /// Everything up to here was read.
     through: i64,
 }
@@ -124,17 +125,16 @@ impl Hub {
     /// Reads rows from a revision on and notes events for the marked watches.
     fn scan(&mut self, from: i64) -> Result<Scan, Error> {
         let end = Revision { main: self.revision.saturating_add(1), sub: 0 };
-        let mut scan = Scan { events: Vec::new(), through: self.revision };
-        let (mut revisions, mut bytes, mut noted) = (0, 0, 0);
+        let mut scan = Scan { events: Vec::new(), noted: 0, through: self.revision };
+        let (mut revisions, mut bytes) = (0, 0);
         let mut current = from - 1;
-        let mut broken = None;
+        let mut result = Ok(());
         let view = self.reader.backend().view();
-        let (mut touched, mut hits) = (Vec::new(), Vec::new());
         view.for_each_row(Revision { main: from, sub: 0 }, end, |key, stored| {
             if key.revision.main != current {
                 let full = revisions >= self.config.catch_up_revisions
                     || bytes >= self.config.catch_up_bytes
-                    || noted >= STEP_HITS;
+                    || scan.noted >= STEP_HITS;
                 if full {
                     scan.through = current;
                     return ControlFlow::Break(());
@@ -143,27 +143,32 @@ impl Hub {
                 revisions += 1;
             }
             bytes += stored.len();
-            let Some(row) = row::parse(stored) else {
-                broken = Some(Error::Malformed(key));
-                return ControlFlow::Break(());
-            };
-            self.matcher.hits(row.key, &mut hits);
-            touched.clear();
-            let place = u32::try_from(scan.events.len()).unwrap_or(u32::MAX);
-            for owner in &hits {
-                let Some(watcher) = self.watchers.get_mut(*owner) else { continue };
-                let due = watcher.behind.is_some_and(|next| next <= key.revision.main);
-                if watcher.scanning && due && watcher.passes(key.tombstone) {
-                    note(watcher, *owner, place, &mut touched);
-                    noted += 1;
-                }
-            }
-            if noted > 0 {
-                broken = push_event(&mut scan.events, key, stored);
-            }
-            if broken.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            result = self.note_row(key, stored, &mut scan);
+            if result.is_err() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         })?;
-        broken.map_or(Ok(scan), Err)
+        result.map(|()| scan)
+    }
+
+    /// Notes a row for the marked watches that want it, and keeps it if there is one.
+    fn note_row(&mut self, key: RevisionKey, stored: &[u8], scan: &mut Scan) -> Result<(), Error> {
+        let row = row::parse(stored).ok_or(Error::Malformed(key))?;
+        let mut hits = std::mem::take(&mut self.hits);
+        self.matcher.hits(row.key, &mut hits);
+        let place = u32::try_from(scan.events.len()).unwrap_or(u32::MAX);
+        let before = scan.noted;
+        for owner in &hits {
+            let Some(watcher) = self.watchers.get_mut(*owner) else { continue };
+            let due = watcher.behind.is_some_and(|next| next <= key.revision.main);
+            if watcher.scanning && due && watcher.passes(key.tombstone) {
+                watcher.hits.push(place);
+                scan.noted += 1;
+            }
+        }
+        self.hits = hits;
+        if scan.noted > before {
+            scan.events.push(SharedEvent::stored(key, Bytes::copy_from_slice(stored))?);
+        }
+        Ok(())
     }
 
     /// Moves a watch past what was read, if its stream had room for its events.
@@ -187,15 +192,5 @@ impl Hub {
             watcher.behind = Some(scan.through + 1);
         }
         Ok(())
-    }
-}
-
-fn push_event(events: &mut Vec<SharedEvent>, key: RevisionKey, stored: &[u8]) -> Option<Error> {
-    match SharedEvent::stored(key, Bytes::copy_from_slice(stored)) {
-        Ok(event) => {
-            events.push(event);
-            None
-        }
-        Err(error) => Some(error),
     }
 }

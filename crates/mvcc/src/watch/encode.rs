@@ -45,7 +45,7 @@ impl SharedEvent {
         let (name, created) = (stored.slice_ref(row.key), row.create == row.modified);
         let main = key.revision.main;
         if key.tombstone {
-            let seen = row::tombstone(&name, main).seen;
+            let seen = row::tombstone(&name, main);
             return Ok(Self::new(key.revision, true, seen, Previous::Key(name)));
         }
         let previous = if created { Previous::None } else { Previous::Key(name) };

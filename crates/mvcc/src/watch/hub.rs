@@ -78,6 +78,8 @@ pub struct Hub {
     pub(super) served: Owner,
     ready: Vec<StreamId>,
     pub(super) events: u64,
+    /// Memory for the watches of one key, kept between calls.
+    pub(super) hits: Vec<Owner>,
 }
 
 impl Hub {
@@ -95,9 +97,10 @@ impl Hub {
             watchers: Watchers::default(),
             matcher: Matcher::default(),
             behind: BTreeSet::new(),
-            served: 0,
+            served: Owner::MAX,
             ready: Vec::new(),
             events: 0,
+            hits: Vec::new(),
         };
         hub.move_pin();
         hub
@@ -135,10 +138,10 @@ impl Hub {
             return self.refuse(id, Code::WatchDuplicateId.text());
         };
         self.push(id, Output::Created { watch_id, revision: self.revision });
-        let start = if create.start_revision == 0 { self.revision + 1 } else { create.start_revision };
+        let start =
+            if create.start_revision == 0 { self.revision + 1 } else { create.start_revision };
         let behind = (start <= self.revision).then_some(start);
         let floor = (start - 1).max(self.compacted);
-        let progress_notify = create.progress_notify;
         let wants = Create { watch_id, range, ..create };
         let watcher = Watcher {
             stream: id,
@@ -146,7 +149,7 @@ impl Hub {
             start,
             behind,
             floor,
-            idle: progress_notify,
+            idle: true,
             scanning: false,
             hits: Vec::new(),
         };

@@ -13,9 +13,10 @@ impl Hub {
     /// while one of them has yet to begin.
     pub fn request_progress(&mut self, id: StreamId) {
         let Some(stream) = self.streams.get_mut(&id) else { return };
-        let starts = stream.watchers().filter_map(|owner| Some(self.watchers.get(owner)?.start));
-        let Some(latest) = starts.max() else { return };
-        if latest <= self.revision {
+        let begun = |owner| {
+            self.watchers.get(owner).is_some_and(|watcher| watcher.has_begun(self.revision))
+        };
+        if stream.watchers().next().is_some() && stream.watchers().all(begun) {
             stream.progress_wanted = true;
             self.settle_progress(id);
         }
@@ -31,7 +32,7 @@ impl Hub {
             let Some(watcher) = self.watchers.get_mut(owner) else { continue };
             let was_idle = std::mem::replace(&mut watcher.idle, true);
             let (id, watch_id) = (watcher.stream, watcher.id());
-            let current = watcher.behind.is_none() && watcher.start <= revision;
+            let current = watcher.is_current(revision);
             if was_idle && current && !self.is_full(id) {
                 self.push(id, Output::Progress { watch_id, revision });
             }
@@ -44,11 +45,7 @@ impl Hub {
         if !stream.progress_wanted {
             return;
         }
-        let current = |owner| {
-            self.watchers
-                .get(owner)
-                .is_some_and(|w| w.behind.is_none() && w.start <= self.revision)
-        };
+        let current = |owner| self.watchers.get(owner).is_some_and(|w| w.is_current(self.revision));
         if stream.watchers().all(current) {
             stream.progress_wanted = false;
             if stream.watchers().next().is_some() {

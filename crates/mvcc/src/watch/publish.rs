@@ -4,7 +4,6 @@ use super::Hub;
 use super::encode::SharedEvent;
 use super::intervals::Owner;
 use super::output::responses;
-use super::watcher::Watcher;
 use crate::error::Error;
 use crate::event::Committed;
 
@@ -33,17 +32,22 @@ impl Hub {
 
     /// Live watches that want something of a commit, with the places of their events noted.
     fn find_live(&mut self, committed: &Committed) -> Vec<Owner> {
-        let (mut touched, mut hits) = (Vec::new(), Vec::new());
+        let mut touched = Vec::new();
+        let mut hits = std::mem::take(&mut self.hits);
         for (place, event) in (0..).zip(committed.events.iter()) {
             self.matcher.hits(&event.key, &mut hits);
             for owner in &hits {
                 let Some(watcher) = self.watchers.get_mut(*owner) else { continue };
                 let live = watcher.behind.is_none() && watcher.start <= committed.revision;
                 if live && watcher.passes(event.tombstone) {
-                    note(watcher, *owner, place, &mut touched);
+                    if watcher.hits.is_empty() {
+                        touched.push(*owner);
+                    }
+                    watcher.hits.push(place);
                 }
             }
         }
+        self.hits = hits;
         touched.sort_unstable();
         touched
     }
@@ -90,12 +94,4 @@ impl Hub {
             self.behind.insert(owner);
         }
     }
-}
-
-/// Notes an event for a watch.
-pub(super) fn note(watcher: &mut Watcher, owner: Owner, place: u32, touched: &mut Vec<Owner>) {
-    if watcher.hits.is_empty() {
-        touched.push(owner);
-    }
-    watcher.hits.push(place);
 }

@@ -54,6 +54,16 @@ impl Watcher {
         if tombstone { !self.wants.no_delete } else { !self.wants.no_put }
     }
 
+    /// Whether the revision it was asked to begin at has come.
+    pub(super) fn has_begun(&self, revision: i64) -> bool {
+        self.wants.start_revision <= revision
+    }
+
+    /// Whether it has been told everything up to `revision`, the newest.
+    pub(super) fn is_current(&self, revision: i64) -> bool {
+        self.behind.is_none() && self.has_begun(revision)
+    }
+
     /// The revision that must stay readable for what it will be told next.
     pub(super) fn needs(&self) -> Option<i64> {
         self.behind.map(|next| (next - 1).max(self.floor))
