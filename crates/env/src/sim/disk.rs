@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::contents::Contents;
+use super::contents::{Contents, SECTOR_BYTES};
 use super::random::SimRng;
 use crate::{Disk, File, Open};
 
@@ -310,8 +310,10 @@ impl File for SimFile {
         state.counts.writes += 1;
         state.counts.written_bytes += data.len() as u64;
         if let Err(fault) = due(&mut state.failing_write) {
-            // A failed write may have done a part of its work.
-            let part = usize::try_from(state.rng.below(data.len() as u64 + 1)).unwrap_or(0);
+            // A failed write may have done a part of its work, in whole sectors.
+            let end = offset + state.rng.below(data.len() as u64 + 1);
+            let done = (end / SECTOR_BYTES * SECTOR_BYTES).saturating_sub(offset);
+            let part = usize::try_from(done).unwrap_or(0).min(data.len());
             state.contents(self.file)?.write(&data[..part], offset);
             return Err(fault);
         }
