@@ -53,7 +53,7 @@ pub struct Stats {
     /// Watches on them.
     pub watchers: usize,
     /// Those of them that are behind.
-    pub behind: usize,
+    pub lagging: usize,
     /// Events put into queues since the start; one for each watch that got it.
     pub events: u64,
 }
@@ -239,7 +239,7 @@ impl Hub {
         Stats {
             streams: self.streams.len(),
             watchers: self.watchers.len(),
-            behind: self.behind.len(),
+            lagging: self.behind.len(),
             events: self.events,
         }
     }

@@ -19,11 +19,11 @@ fn a_client_that_does_not_read_holds_little_and_loses_nothing() {
         driver.run("- put a v*50\n- settle");
         assert!(driver.hub.queued_bytes(stream) < 1_400);
     }
-    assert_eq!(driver.hub.stats().behind, 1);
+    assert_eq!(driver.hub.stats().lagging, 1);
     assert_eq!(driver.hub.ready(), [stream]);
     let mut all = String::new();
     driver.run("- A progress");
-    while driver.hub.stats().behind > 0 {
+    while driver.hub.stats().lagging > 0 {
         all += &driver.run("settle");
     }
     let revisions: Vec<i64> = all
@@ -35,7 +35,7 @@ fn a_client_that_does_not_read_holds_little_and_loses_nothing() {
     assert_eq!(revisions, (2..=101).collect::<Vec<_>>(), "{all}");
     assert_eq!(all.matches(" was <50>@").count(), 99);
     assert!(all.ends_with("A -1 @101\n"), "{all}");
-    let stats = Stats { streams: 1, watchers: 1, behind: 0, events: 100 };
+    let stats = Stats { streams: 1, watchers: 1, lagging: 0, events: 100 };
     assert_eq!(driver.hub.stats(), stats);
 }
 
@@ -46,11 +46,11 @@ fn a_stalled_client_is_cut_off_by_compaction_and_holds_no_rows() {
     for _ in 0..30 {
         driver.run("- put a v*50\n- B take 100000");
     }
-    assert_eq!(driver.hub.stats().behind, 1);
+    assert_eq!(driver.hub.stats().lagging, 1);
     driver.compact(30);
     let removed = driver.store.reader().finished_compaction();
     driver.run("- settle");
-    assert_eq!(driver.hub.stats().behind, 0);
+    assert_eq!(driver.hub.stats().lagging, 0);
     let told = driver.run("settle");
     assert!(told.ends_with("A 0 @0 canceled compacted at 30\n"), "{told}");
     driver.compact(31);
@@ -65,7 +65,7 @@ fn a_previous_pair_outlives_compaction_until_it_is_told() {
     // The queue is full from here on.
     driver.run("- put a v*700\n- put a w*700");
     driver.run("- put a 4");
-    assert_eq!(driver.hub.stats().behind, 1);
+    assert_eq!(driver.hub.stats().lagging, 1);
     driver.compact(4);
     check(
         &mut driver,

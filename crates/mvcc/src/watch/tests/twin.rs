@@ -256,7 +256,7 @@ impl Twin {
         for (key, watch) in &self.watches {
             assert!(self.due(watch).next().is_none(), "{key:?} was not told all");
         }
-        assert_eq!(self.driver.hub.stats().behind, 0);
+        assert_eq!(self.driver.hub.stats().lagging, 0);
         assert_eq!(self.driver.hub.stats().watchers, self.watches.len());
     }
 }
