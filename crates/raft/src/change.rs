@@ -41,7 +41,7 @@ pub fn conf_change_of(entry: &Entry) -> Result<Option<ConfChangeV2>, ChangeError
 }
 
 /// The change of one member as a change of many.
-fn widen(single: ConfChange) -> ConfChangeV2 {
+pub fn widen(single: ConfChange) -> ConfChangeV2 {
     ConfChangeV2 {
         transition: None,
         changes: vec![ConfChangeSingle { r#type: single.r#type, node_id: single.node_id }],

@@ -54,7 +54,7 @@ mod seed;
 mod status;
 mod step;
 
-pub use change::{Configuration, conf_change_of};
+pub use change::{Configuration, conf_change_of, widen};
 pub use config::{Config, Restored};
 pub use error::{ChangeError, NewError, Refused, StepError};
 pub use ketch_raft_proto::raftpb;

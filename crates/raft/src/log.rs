@@ -177,18 +177,21 @@ impl Log {
         self.entries.range(first..first + count).cloned().collect()
     }
 
+    /// Those of the entries `from..=to` that are held.
+    fn held(&self, from: u64, to: u64) -> impl Iterator<Item = &Entry> {
+        let slot = |index: u64| index.saturating_sub(self.before.index + 1) as usize;
+        let end = slot(to + 1).min(self.entries.len());
+        self.entries.range(slot(from).min(end)..end)
+    }
+
     /// Whether any entry of `from..=to` changes the membership.
     pub(crate) fn has_change(&self, from: u64, to: u64) -> bool {
-        let first = self.slot(from).unwrap_or(0);
-        let end = (to.saturating_sub(self.before.index) as usize).min(self.entries.len());
-        first < end && self.entries.range(first..end).any(|entry| entry.r#type.unwrap_or(0) != 0)
+        self.held(from, to).any(|entry| entry.r#type.unwrap_or(0) != 0)
     }
 
     /// Data bytes in entries `from..=to`, as far as they are held.
     pub(crate) fn data_bytes(&self, from: u64, to: u64) -> usize {
-        let first = self.slot(from).unwrap_or(0);
-        let end = (to.saturating_sub(self.before.index) as usize).min(self.entries.len());
-        let data = self.entries.range(first.min(end)..end).filter_map(|entry| entry.data.as_ref());
+        let data = self.held(from, to).filter_map(|entry| entry.data.as_ref());
         data.map(bytes::Bytes::len).sum()
     }
 

@@ -67,6 +67,26 @@ impl Raft {
         }
     }
 
+    /// What this member is.
+    pub fn role(&self) -> Role {
+        self.role
+    }
+
+    /// The last entry known to be on a quorum.
+    pub fn committed(&self) -> Index {
+        Index(self.log.committed())
+    }
+
+    /// The last entry applied.
+    pub fn applied_index(&self) -> Index {
+        Index(self.log.applied())
+    }
+
+    /// Memory of the log tail.
+    pub fn tail_bytes(&self) -> usize {
+        self.log.bytes()
+    }
+
     /// How this leader sees the members, by id; empty if it does not lead.
     pub fn peers(&self) -> Vec<PeerStatus> {
         if self.role != Role::Leader {

@@ -102,6 +102,20 @@ fn slices_are_cut_by_bytes_but_never_empty() {
 }
 
 #[test]
+fn changes_are_found_in_their_place_only() {
+    let mut log = log(&[1, 1]);
+    log.push(Entry { r#type: Some(1), ..entries(3, &[1])[0].clone() });
+    let check = |from, to, want| assert_eq!(log.has_change(from, to), want, "{from}..={to}");
+    check(1, 3, true);
+    check(3, 3, true);
+    check(1, 2, false);
+    check(4, 3, false);
+    check(4, 9, false);
+    assert_eq!(log.data_bytes(2, 3), 20);
+    assert_eq!(log.data_bytes(4, 3), 0);
+}
+
+#[test]
 fn compaction_stops_at_what_is_applied_and_durable() {
     let mut log = log(&[1, 1, 2, 2]);
     log.commit_to(3);
