@@ -1,5 +1,8 @@
 //! Integration tests: the running programs, over the wire.
 
+mod cli;
+mod cli_snapshot;
 mod differential_random;
 mod differential_script;
+mod differential_slow;
 mod smoke;

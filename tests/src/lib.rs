@@ -24,5 +24,6 @@ pub mod process;
 pub mod rpc;
 pub mod schema;
 pub mod seed;
+pub mod shell;
 pub mod subject;
 pub mod tap;

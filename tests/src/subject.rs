@@ -55,6 +55,11 @@ impl Subject {
         self.revision
     }
 
+    /// How many watch answers were fragments of a larger one.
+    pub fn fragments(&self) -> usize {
+        self.taps.iter().map(|tap| tap.fragments).sum()
+    }
+
     /// Takes one step; the answer is text to compare.
     ///
     /// # Errors

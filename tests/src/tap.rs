@@ -48,6 +48,8 @@ pub struct Tap {
     /// The last revision each watch has shown, complete.
     shown: BTreeMap<i64, i64>,
     progress_revision: i64,
+    /// Answers so far that were not the last of their event batch.
+    pub fragments: usize,
 }
 
 impl Tap {
@@ -73,6 +75,7 @@ impl Tap {
             partial: BTreeSet::new(),
             shown: BTreeMap::new(),
             progress_revision: 0,
+            fragments: 0,
         };
         tap.until("the anchor", |tap| tap.last_created.is_some()).await?;
         Ok(tap)
@@ -223,6 +226,7 @@ impl Tap {
             last = at;
         }
         self.shown.insert(id, last);
+        self.fragments += usize::from(answer.fragment);
         match answer.fragment {
             true => self.partial.insert(id),
             false => self.partial.remove(&id),
