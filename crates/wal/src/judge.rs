@@ -13,8 +13,6 @@
 
 use std::io;
 
-use bytes::Bytes;
-
 use crate::error::Fault;
 use crate::frame::{FRAME_BYTES, Frame};
 use crate::item::{CRC, ENTRY};
@@ -65,34 +63,31 @@ pub(crate) fn judge_rest(scan: &Scan) -> io::Result<Rest> {
     Ok(Rest::Zero)
 }
 
-/// A file that had to grow may have lost its length: then the head tells the true size, unless
-/// it goes on in a sector that was lost as well.
+/// A file that had to grow may have lost its length: then the head tells the true size.
 fn is_cut_by_the_end(scan: &mut Scan, record_bytes: u64) -> io::Result<bool> {
     let start = scan.offset() + FRAME_BYTES;
     let head = scan.bytes(start, HEAD_BYTES_MAX)?;
-    let here = (SECTOR_BYTES - start % SECTOR_BYTES) as usize;
-    let beyond = head.get(here % SECTOR_BYTES as usize..).unwrap_or_default();
-    let lost = !beyond.is_empty() && beyond.iter().all(|byte| *byte == 0);
-    let whole = head.len() as u64 == HEAD_BYTES_MAX;
-    match head_claims(&head) {
-        Some(claimed) => Ok(claimed == record_bytes || lost),
-        None => Ok(lost || !whole),
-    }
+    let is_whole = head.len() as u64 == HEAD_BYTES_MAX;
+    Ok(head_agrees(&head, start, record_bytes) || !is_whole && head_claims(&head).is_none())
 }
 
 fn is_torn_record(scan: &mut Scan) -> io::Result<bool> {
-    let (Ok(Some(frame)), start) = (scan.frame(), scan.offset()) else { return Ok(false) };
-    let body = scan.bytes(start + FRAME_BYTES, frame.body_bytes())?;
-    Ok(head_agrees(&body, start, frame)
-        && has_zero_sector(&body, start + FRAME_BYTES)
+    let (Ok(Some(frame)), start) = (scan.frame(), scan.offset() + FRAME_BYTES) else {
+        return Ok(false);
+    };
+    let body = scan.bytes(start, frame.body_bytes())?;
+    let head = scan.bytes(start, HEAD_BYTES_MAX)?;
+    Ok(head_agrees(&head, start, frame.record_bytes)
+        && has_zero_sector(&body, start)
         && !later_write_follows(scan, frame)?)
 }
 
-/// Rule 2. Only heads that share the sector of their length can be held to it.
-fn head_agrees(body: &Bytes, start: u64, frame: Frame) -> bool {
-    let same_sector = start / SECTOR_BYTES == (start + FRAME_BYTES + HEAD_BYTES_MAX) / SECTOR_BYTES;
-    let head = body.slice(..body.len().min(HEAD_BYTES_MAX as usize));
-    !same_sector || head_claims(&head) == Some(frame.record_bytes)
+/// Rule 2: unless the head goes on in a sector that was lost.
+fn head_agrees(head: &[u8], start: u64, record_bytes: u64) -> bool {
+    let here = (SECTOR_BYTES - start % SECTOR_BYTES) % SECTOR_BYTES;
+    let beyond = head.get(here as usize..).unwrap_or_default();
+    let lost = !beyond.is_empty() && beyond.iter().all(|byte| *byte == 0);
+    lost || head_claims(head) == Some(record_bytes)
 }
 
 /// Rule 3.
