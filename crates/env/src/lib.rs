@@ -20,6 +20,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub mod real;
+pub mod unsynced;
 #[cfg(feature = "sim")]
 pub mod sim;
 
