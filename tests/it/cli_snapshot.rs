@@ -97,7 +97,7 @@ fn status_reads_alike() -> Result<()> {
         &format!("{restore} snap.db --data-dir d1"),
         &format!("{restore} snap.db --data-dir d1"),
         &format!("{restore} nosuch.db --data-dir d2"),
-        &format!("{restore}"),
+        restore,
         &format!("{restore} snap.db --data-dir d3 --bump-revision 10"),
         "head -c 20000 snap.db > cut.db; etcdutl snapshot restore cut.db --data-dir d4",
         "printf x | dd of=snap.db bs=1 seek=9000 conv=notrunc 2> dd.err; \

@@ -5,4 +5,6 @@ mod cli_snapshot;
 mod differential_random;
 mod differential_script;
 mod differential_slow;
+mod official_client;
+mod rust_client;
 mod smoke;
