@@ -15,14 +15,14 @@ pub struct Alarms {
 
 impl Alarms {
     /// Whether any member has raised `alarm`.
-    pub fn is_active(&self, alarm: AlarmType) -> bool {
+    pub fn active(&self, alarm: AlarmType) -> bool {
         let alarm = alarm as i32;
         self.raised.range((alarm, 0)..=(alarm, u64::MAX)).next().is_some()
     }
 
     /// Alarms of one kind, or all for [`AlarmType::None`]; by kind, then member.
-    pub fn list(&self, alarm: i32) -> Vec<AlarmMember> {
-        let wanted = |kind: i32| alarm == AlarmType::None as i32 || kind == alarm;
+    pub fn list(&self, alarm: AlarmType) -> Vec<AlarmMember> {
+        let wanted = |kind: i32| alarm == AlarmType::None || kind == alarm as i32;
         self.raised
             .iter()
             .filter(|(kind, _)| wanted(*kind))
@@ -58,15 +58,15 @@ mod tests {
         assert!(alarms.activate(alarm(1, AlarmType::Nospace)));
         assert!(!alarms.activate(alarm(1, AlarmType::Nospace)));
         assert!(alarms.activate(alarm(1, AlarmType::Corrupt)));
-        assert_eq!(alarms.list(AlarmType::None as i32).len(), 3);
+        assert_eq!(alarms.list(AlarmType::None).len(), 3);
         assert_eq!(
-            alarms.list(AlarmType::Nospace as i32),
+            alarms.list(AlarmType::Nospace),
             [alarm(1, AlarmType::Nospace), alarm(2, AlarmType::Nospace)]
         );
         assert!(alarms.deactivate(alarm(1, AlarmType::Nospace)));
-        assert!(alarms.is_active(AlarmType::Nospace));
+        assert!(alarms.active(AlarmType::Nospace));
         assert!(alarms.deactivate(alarm(2, AlarmType::Nospace)));
-        assert!(!alarms.is_active(AlarmType::Nospace) && alarms.is_active(AlarmType::Corrupt));
+        assert!(!alarms.active(AlarmType::Nospace) && alarms.active(AlarmType::Corrupt));
         assert!(!alarms.deactivate(alarm(2, AlarmType::Nospace)));
     }
 }

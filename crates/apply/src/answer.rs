@@ -1,7 +1,30 @@
 //! What applying one entry gives back.
 
+use ketch_base::{Code, Index, RequestId, Term};
+use ketch_mvcc::Committed;
 use ketch_proto::etcdserverpb as pb;
 use ketch_raft_proto::raftpb::{ConfChange, ConfState};
+
+/// The outcome of one entry.
+#[derive(Debug)]
+pub struct Applied {
+    /// Where the entry stood.
+    pub index: Index,
+    /// The term it was proposed in.
+    pub term: Term,
+    /// Who waits for the result, on the member that proposed it.
+    pub request: Option<RequestId>,
+    /// The answer, or etcd's refusal. A refused entry changed nothing but the applied index, save
+    /// [`Code::NoSpace`] with `over_quota`.
+    pub result: Result<Answer, Code>,
+    /// The revision made and its events; to be published before the answer leaves.
+    pub committed: Option<Committed>,
+    /// The configuration change to feed to Raft, refused or not.
+    pub change: Option<Change>,
+    /// The write was made though the quota is used up, as in etcd; the local member must now
+    /// propose the no-space alarm.
+    pub over_quota: bool,
+}
 
 /// A configuration change as Raft must see it.
 #[derive(Clone, Debug, PartialEq)]

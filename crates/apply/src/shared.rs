@@ -1,8 +1,6 @@
 //! What other threads may see of the machine: snapshots, swapped whole.
 
-use std::sync::Arc;
-
-use parking_lot::RwLock;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::alarms::Alarms;
 use crate::membership::Membership;
@@ -29,12 +27,12 @@ impl Shared {
 
     /// The membership as of the last applied change.
     pub fn membership(&self) -> Arc<Membership> {
-        Arc::clone(&self.membership.read())
+        get(&self.membership)
     }
 
     /// The alarms as of the last applied change.
     pub fn alarms(&self) -> Arc<Alarms> {
-        Arc::clone(&self.alarms.read())
+        get(&self.alarms)
     }
 
     /// The limit on the database file.
@@ -43,16 +41,22 @@ impl Shared {
     }
 
     pub(crate) fn edit_membership<T>(&self, edit: impl FnOnce(&mut Membership) -> T) -> T {
-        let mut next = Membership::clone(&self.membership());
-        let out = edit(&mut next);
-        *self.membership.write() = Arc::new(next);
-        out
+        replace(&self.membership, edit)
     }
 
     pub(crate) fn edit_alarms<T>(&self, edit: impl FnOnce(&mut Alarms) -> T) -> T {
-        let mut next = Alarms::clone(&self.alarms());
-        let out = edit(&mut next);
-        *self.alarms.write() = Arc::new(next);
-        out
+        replace(&self.alarms, edit)
     }
+}
+
+fn get<S>(slot: &RwLock<Arc<S>>) -> Arc<S> {
+    Arc::clone(&slot.read().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// Only the machine, on its one thread, replaces.
+fn replace<S: Clone, T>(slot: &RwLock<Arc<S>>, edit: impl FnOnce(&mut S) -> T) -> T {
+    let mut next = S::clone(&get(slot));
+    let out = edit(&mut next);
+    *slot.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(next);
+    out
 }

@@ -1,0 +1,149 @@
+//! From the bytes of an entry to one request, and what alarms and quota say to it.
+
+use bytes::Bytes;
+use ketch_backend::Batch;
+use ketch_base::{Code, RequestId};
+use ketch_proto::etcdserverpb::{self as pb, AlarmType, InternalRaftRequest};
+use ketch_proto::membershippb;
+use prost::Message;
+
+use crate::answer::Answer;
+use crate::machine::{Handled, Machine};
+use crate::quota;
+
+/// One entry's request.
+#[derive(Debug)]
+pub(crate) struct Request {
+    id: u64,
+    body: Body,
+}
+
+#[derive(Debug)]
+enum Body {
+    /// Nothing to do: a new leader's first entry, or a request of no effect.
+    Empty,
+    Range(pb::RangeRequest),
+    Put(pb::PutRequest),
+    DeleteRange(pb::DeleteRangeRequest),
+    Txn(pb::TxnRequest),
+    Compaction(pb::CompactionRequest),
+    LeaseGrant(pb::LeaseGrantRequest),
+    LeaseRevoke(pb::LeaseRevokeRequest),
+    LeaseCheckpoint(pb::LeaseCheckpointRequest),
+    Alarm(pb::AlarmRequest),
+    ClusterVersion(membershippb::ClusterVersionSetRequest),
+    MemberAttributes(membershippb::ClusterMemberAttrSetRequest),
+    Downgrade(membershippb::DowngradeInfoSetRequest),
+    /// As members up to 3.5 wrote attributes and cluster version.
+    V2(pb::Request),
+    /// Authentication, which comes later.
+    Unimplemented,
+}
+
+impl Request {
+    /// `None` for bytes that are no request of any release.
+    pub(crate) fn decode(data: Bytes) -> Option<Self> {
+        if data.is_empty() {
+            return Some(Self { id: 0, body: Body::Empty });
+        }
+        if let Ok(request) = InternalRaftRequest::decode(data.clone()) {
+            let header_id = request.header.as_ref().map_or(0, |header| header.id);
+            let id = if request.id == 0 { header_id } else { request.id };
+            return Some(Self { id, body: body(request) });
+        }
+        let request = pb::Request::decode(data).ok()?;
+        Some(Self { id: request.id(), body: Body::V2(request) })
+    }
+
+    /// Who waits, if anybody.
+    pub(crate) fn id(&self) -> Option<RequestId> {
+        (self.id != 0).then_some(RequestId(self.id))
+    }
+
+    /// Bytes the request is reckoned to add, 0 if it adds none.
+    fn cost(&self) -> i64 {
+        match &self.body {
+            Body::Put(put) => quota::cost_put(put),
+            Body::Txn(txn) => quota::cost_txn(txn),
+            Body::LeaseGrant(_) => quota::cost_lease_grant(),
+            _ => 0,
+        }
+    }
+
+    /// Whether a corrupt member refuses it: all that reads or changes keys and leases.
+    fn touches_data(&self) -> bool {
+        matches!(
+            self.body,
+            Body::Range(_)
+                | Body::Put(_)
+                | Body::DeleteRange(_)
+                | Body::Txn(_)
+                | Body::Compaction(_)
+                | Body::LeaseGrant(_)
+                | Body::LeaseRevoke(_)
+        )
+    }
+}
+
+fn body(request: InternalRaftRequest) -> Body {
+    let InternalRaftRequest { put, txn, delete_range, range, compaction, .. } = request;
+    let InternalRaftRequest { lease_grant, lease_revoke, lease_checkpoint, alarm, .. } = request;
+    let InternalRaftRequest { cluster_version_set, cluster_member_attr_set, .. } = request;
+    let found = put
+        .map(Body::Put)
+        .or_else(|| txn.map(Body::Txn))
+        .or_else(|| delete_range.map(Body::DeleteRange))
+        .or_else(|| range.map(Body::Range))
+        .or_else(|| compaction.map(Body::Compaction))
+        .or_else(|| lease_grant.map(Body::LeaseGrant))
+        .or_else(|| lease_revoke.map(Body::LeaseRevoke))
+        .or_else(|| lease_checkpoint.map(Body::LeaseCheckpoint))
+        .or_else(|| alarm.map(Body::Alarm))
+        .or_else(|| cluster_version_set.map(Body::ClusterVersion))
+        .or_else(|| cluster_member_attr_set.map(Body::MemberAttributes))
+        .or_else(|| request.downgrade_info_set.map(Body::Downgrade))
+        .or_else(|| request.downgrade_version_test.map(|_| Body::Empty));
+    // What is left are the requests of authentication.
+    found.unwrap_or(Body::Unimplemented)
+}
+
+impl Machine {
+    /// The alarms in force decide first.
+    pub(crate) fn guard(&self, request: &Request) -> Result<(), Code> {
+        let alarms = self.shared.alarms();
+        if alarms.active(AlarmType::Corrupt) && request.touches_data() {
+            return Err(Code::Corrupt);
+        }
+        if alarms.active(AlarmType::Nospace) && request.cost() > 0 {
+            return Err(Code::NoSpace);
+        }
+        Ok(())
+    }
+
+    /// Whether the local file has room for the request.
+    pub(crate) fn fits(&self, request: &Request) -> bool {
+        let cost = request.cost();
+        cost == 0 || self.shared.quota().available(cost, self.backend.size_file())
+    }
+
+    /// Whoever changes the history takes the batch and commits it; others leave it.
+    pub(crate) fn handle(&mut self, request: Request, batch: &mut Batch) -> Handled {
+        match request.body {
+            Body::Empty => Ok(Ok(Answer::Empty).into()),
+            Body::Range(range) => self.range(&range),
+            Body::Put(put) => self.put(put, batch),
+            Body::DeleteRange(delete) => self.delete_range(&delete, batch),
+            Body::Txn(txn) => self.txn(&txn, batch),
+            Body::Compaction(compaction) => Ok(self.compact(&compaction, batch).into()),
+            Body::LeaseGrant(grant) => Ok(self.lease_grant(&grant, batch).into()),
+            Body::LeaseRevoke(revoke) => self.lease_revoke(&revoke, batch),
+            Body::LeaseCheckpoint(checkpoint) => Ok(self.lease_checkpoint(&checkpoint, batch)),
+            Body::Alarm(alarm) => Ok(self.alarm(&alarm, batch)),
+            Body::ClusterVersion(set) => Ok(self.set_cluster_version(set.ver, batch)),
+            Body::MemberAttributes(set) => Ok(self.set_attributes(set, batch)),
+            Body::Downgrade(set) => Ok(self.set_downgrade(set, batch)),
+            Body::V2(request) => Ok(self.v2(&request, batch)),
+            Body::Unimplemented => Ok(Ok(Answer::Unimplemented).into()),
+        }
+    }
+}
