@@ -2,7 +2,7 @@
 
 use crate::failure::Failure;
 use crate::line::{Command, Flag, Kind, Line};
-use crate::{hash_kv, output, restore, status};
+use crate::{hash_kv, output, restore, status, wal_dump};
 
 /// The etcd release whose behaviour this is.
 const ETCD_VERSION: &str = "3.7.1";
@@ -28,7 +28,7 @@ pub(crate) static ROOT: Command = Command {
         },
     ],
     required: &[],
-    commands: &[&COMPLETION, &DEFRAG, &HASH_KV, &HELP, &MIGRATE, &SNAPSHOT, &VERSION],
+    commands: &[&COMPLETION, &DEFRAG, &HASH_KV, &HELP, &MIGRATE, &SNAPSHOT, &VERSION, &WAL],
     run: None,
 };
 
@@ -73,6 +73,25 @@ static VERSION: Command = Command {
     about: "Prints the etcd version this program equals",
     run: Some(version),
     ..STATUS
+};
+
+static WAL: Command = Command {
+    name: "wal",
+    positional: "",
+    about: "Work on a log directory",
+    commands: &[&DUMP],
+    run: None,
+    ..STATUS
+};
+
+static DUMP: Command = Command {
+    name: "dump",
+    positional: "<wal directory>",
+    about: "Prints the records of a log",
+    flags: &[Flag::new("start-index", Kind::Uint, "0", "first entry to print")],
+    commands: &[],
+    run: Some(wal_dump::run),
+    ..WAL
 };
 
 static HELP: Command = Command {

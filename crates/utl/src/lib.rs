@@ -23,6 +23,7 @@ mod output;
 mod restore;
 mod snapshot_file;
 mod status;
+mod wal_dump;
 
 /// Runs one command line, without the program's name; prints to standard output and error.
 pub fn main(args: Vec<String>) -> ExitCode {

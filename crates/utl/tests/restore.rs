@@ -162,3 +162,29 @@ fn a_bump_leaves_a_row_and_a_compaction_to_do() {
     assert_eq!(mark[..], revision.to_bytes());
     assert!(folder.join("w/log").is_dir() && !folder.join("d/member/wal").exists());
 }
+
+#[test]
+fn the_log_can_be_dumped() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    write_snapshot(&folder.join("s.db"));
+    restore(folder, &[]);
+    let dump = |args: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ketchutl"));
+        let output = command.args(["wal", "dump"]).args(args).current_dir(folder).output().unwrap();
+        let text = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8(text).unwrap())
+    };
+    let (code, text) = dump(&["d/member/wal", "--start-index", "2"]);
+    let expected = format!(
+        "metadata member={B:x} cluster=3d93f952f49292c8\n\
+         snapshot term=0 index=0\n\
+         entry term=1 index=2 ConfChangeAddNode node={A:x} \
+         {{\"id\":{A},\"peerURLs\":[\"http://127.0.0.1:1\"],\"name\":\"a\"}}\n\
+         state term=1 vote={B:x} commit=2\n\
+         snapshot term=1 index=2\n"
+    );
+    assert_eq!((code, text), (Some(0), expected));
+    let (code, text) = dump(&["d"]);
+    assert_eq!((code, text.as_str()), (Some(1), "Error: d: no log segment covers index 0\n"));
+}

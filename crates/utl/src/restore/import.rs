@@ -35,6 +35,10 @@ pub(super) fn run(
     let (backend, drain) =
         Backend::open(Arc::new(RealDisk), &path, Config::default()).map_err(Failure::error)?;
     let mut import = Import { backend, drain, batch: Batch::new(), rows: 0, bytes: 0, latest: 0 };
+    // First of all, so that a restore cut short leaves a database that claims entries no log has:
+    // a server refuses that, where it would take a directory without claims for a new member.
+    import.put_cluster(cluster);
+    import.flush()?;
     log::info("schema/membership", "Trimming membership information from the backend...", &[]);
     read_out(&file, |bucket, key, value| import.take(bucket, key, value)).map_err(|error| {
         match error {
@@ -43,8 +47,9 @@ pub(super) fn run(
         }
     })?;
     import.bump(bump)?;
-    import.put_cluster(cluster);
-    import.flush()
+    import.flush()?;
+    announce(cluster);
+    Ok(())
 }
 
 struct Import {
@@ -113,14 +118,6 @@ impl Import {
         for member in &cluster.members {
             let key = Bytes::from(member.id.to_string());
             self.batch.put(Bucket::Members, key, member.context_json(None));
-            let fields = [
-                ("cluster-id", json!(cluster.id.to_string())),
-                ("local-member-id", json!("0")),
-                ("added-peer-id", json!(member.id.to_string())),
-                ("added-peer-peer-urls", json!(member.peer_urls)),
-                ("added-peer-is-learner", json!(false)),
-            ];
-            log::info("membership/cluster", "added member", &fields);
         }
         let voters: Vec<_> = cluster.members.iter().map(|member| member.id.0.to_string()).collect();
         // etcd leaves the old cluster's configuration here; ours starts from this row.
@@ -137,6 +134,19 @@ impl Import {
         while self.drain.step().map_err(Failure::error)?.more {}
         (self.rows, self.bytes) = (0, 0);
         Ok(())
+    }
+}
+
+fn announce(cluster: &Cluster) {
+    for member in &cluster.members {
+        let fields = [
+            ("cluster-id", json!(cluster.id.to_string())),
+            ("local-member-id", json!("0")),
+            ("added-peer-id", json!(member.id.to_string())),
+            ("added-peer-peer-urls", json!(member.peer_urls)),
+            ("added-peer-is-learner", json!(false)),
+        ];
+        log::info("membership/cluster", "added member", &fields);
     }
 }
 
