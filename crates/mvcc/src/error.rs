@@ -29,7 +29,7 @@ pub enum OpenError {
     #[error("row {}{} of the database cannot be read", .0.revision, mark(*.0))]
     Malformed(RevisionKey),
     /// A row does not follow from the rows before it: one is missing.
-    #[error("row {}{} of the database does not follow from the rows before it", .0.revision, mark(*.0))]
+    #[error("row {}{} of the database does not follow those before it", .0.revision, mark(*.0))]
     Gap(RevisionKey),
     /// The record of the last compaction is not a revision.
     #[error("compaction record {name} in the database cannot be read")]
