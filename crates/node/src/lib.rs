@@ -27,6 +27,7 @@
 //! # Ok::<(), ketch_raft::NewError>(())
 //! ```
 
+mod apply_worker;
 mod effect;
 mod event;
 mod log_worker;
@@ -37,6 +38,7 @@ pub mod recover;
 mod release;
 mod settings;
 
+pub use apply_worker::ApplyWorker;
 pub use effect::{ApplyJob, Effect, LogJob};
 pub use event::{AppliedChange, Event};
 pub use ketch_raft::{Config as RaftConfig, PeerStatus, Role, Status};

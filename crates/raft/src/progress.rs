@@ -141,8 +141,9 @@ impl Progress {
             }
             self.next = self.matched + 1;
         } else {
-            // While probing, only the one message on its way can be refused.
-            if self.next - 1 != rejected {
+            // While probing, only the one message on its way can be refused; and what was sent
+            // before a snapshot does not matter any more.
+            if self.next - 1 != rejected || self.flow == FlowState::Snapshot {
                 return false;
             }
             self.next = rejected.min(hint + 1).max(self.matched + 1);
@@ -179,6 +180,7 @@ mod tests {
         check(FlowState::Probe, 0, 10, 9, 2, Some(3));
         check(FlowState::Probe, 0, 2, 1, 0, Some(1));
         check(FlowState::Probe, 4, 10, 9, 2, Some(5));
+        check(FlowState::Snapshot, 4, 10, 9, 2, None);
     }
 
     #[test]
