@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use ketch_api::{ConnectionConfig, Edge, Surface, serve_connection};
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use url::Url;
 
 use crate::config::Config;
@@ -29,6 +29,7 @@ const ACCEPT_REST: Duration = Duration::from_millis(20);
 /// The running lanes.
 pub(crate) struct Lanes {
     handoff: Vec<mpsc::Sender<Arrival>>,
+    stop: watch::Sender<bool>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -44,16 +45,16 @@ impl Lanes {
         edge: &Arc<Edge<Member>>,
         connection: ConnectionConfig,
     ) -> io::Result<Self> {
-        let mut lanes = Self { handoff: Vec::new(), threads: Vec::new() };
+        let mut lanes =
+            Self { handoff: Vec::new(), stop: watch::Sender::new(false), threads: Vec::new() };
         for number in 0..count {
             let (handoff, arrivals) = mpsc::channel(HANDED_CONNECTIONS);
             let edge = Arc::clone(edge);
-            let connection = connection.clone();
-            let runtime =
-                tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            let (connection, stop) = (connection.clone(), lanes.stop.subscribe());
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             let thread = std::thread::Builder::new()
                 .name(format!("lane-{number}"))
-                .spawn(move || runtime.block_on(lane(arrivals, edge, connection)))?;
+                .spawn(move || runtime.block_on(lane(arrivals, edge, connection, stop)))?;
             lanes.handoff.push(handoff);
             lanes.threads.push(thread);
         }
@@ -85,7 +86,7 @@ impl Lanes {
 
     /// Waits until every lane has drained. Call [`Edge::stop`] first.
     pub(crate) fn join(self) {
-        drop(self.handoff);
+        self.stop.send_replace(true);
         for thread in self.threads {
             let _ = thread.join();
         }
@@ -96,10 +97,9 @@ async fn lane(
     mut arrivals: mpsc::Receiver<Arrival>,
     edge: Arc<Edge<Member>>,
     connection: ConnectionConfig,
+    mut stop: watch::Receiver<bool>,
 ) {
     let mut open = tokio::task::JoinSet::new();
-    let stopped = edge.stopped();
-    tokio::pin!(stopped);
     loop {
         tokio::select! {
             arrival = arrivals.recv() => match arrival {
@@ -107,7 +107,7 @@ async fn lane(
                 None => break,
             },
             Some(_) = open.join_next() => {}
-            () = &mut stopped => break,
+            _ = stop.wait_for(|stop| *stop) => break,
         }
     }
     arrivals.close();
@@ -138,7 +138,7 @@ fn admit(
     let edge = Arc::clone(edge);
     let connection = connection.clone();
     open.spawn(async move {
-        if let Err(error) = serve_connection(edge, arrival.surface, connection, socket).await {
+        if let Err(error) = serve_connection(socket, edge, arrival.surface, &connection).await {
             tracing::debug!(error = %error, "connection ended");
         }
     });

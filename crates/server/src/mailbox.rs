@@ -11,6 +11,17 @@ use parking_lot::{Condvar, Mutex};
 /// The sending half; clones share the box.
 pub(crate) struct Sender<T>(Arc<Shared<T>>);
 
+impl<T> Drop for Sender<T> {
+    fn drop(&mut self) {
+        let mut state = self.0.state.lock();
+        state.senders -= 1;
+        if state.senders == 0 {
+            state.receiver_sleeps = false;
+            self.0.arrived.notify_one();
+        }
+    }
+}
+
 /// The receiving half.
 pub(crate) struct Receiver<T>(Arc<Shared<T>>);
 
@@ -25,6 +36,7 @@ struct State<T> {
     queue: VecDeque<T>,
     receiver_sleeps: bool,
     senders_wait: usize,
+    senders: usize,
     closed: bool,
 }
 
@@ -35,6 +47,7 @@ pub(crate) fn mailbox<T>(limit: usize) -> (Sender<T>, Receiver<T>) {
             queue: VecDeque::new(),
             receiver_sleeps: false,
             senders_wait: 0,
+            senders: 1,
             closed: false,
         }),
         arrived: Condvar::new(),
@@ -46,6 +59,7 @@ pub(crate) fn mailbox<T>(limit: usize) -> (Sender<T>, Receiver<T>) {
 
 impl<T> Clone for Sender<T> {
     fn clone(&self) -> Self {
+        self.0.state.lock().senders += 1;
         Self(Arc::clone(&self.0))
     }
 }
@@ -99,9 +113,10 @@ impl<T> Sender<T> {
 
 impl<T> Receiver<T> {
     /// Moves all letters to `into`; waits for the first one until `deadline` (`None`: for ever).
+    /// Nothing comes without a deadline only when every sender is gone.
     pub(crate) fn receive(&self, into: &mut Vec<T>, deadline: Option<Instant>) {
         let mut state = self.0.state.lock();
-        while state.queue.is_empty() {
+        while state.queue.is_empty() && state.senders > 0 {
             state.receiver_sleeps = true;
             match deadline {
                 None => self.0.arrived.wait(&mut state),

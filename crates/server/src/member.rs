@@ -128,11 +128,7 @@ impl Member {
     }
 
     /// As [`Member::propose`], for a request encoded with `id` in its header.
-    pub(crate) async fn propose_encoded(
-        &self,
-        id: RequestId,
-        data: Bytes,
-    ) -> Result<Answer, Code> {
+    pub(crate) async fn propose_encoded(&self, id: RequestId, data: Bytes) -> Result<Answer, Code> {
         if data.len() > self.options.request_bytes_max {
             return Err(Code::RequestTooLarge);
         }

@@ -160,8 +160,7 @@ static HANDLE: std::sync::OnceLock<PrometheusHandle> = std::sync::OnceLock::new(
 pub(crate) fn install(config: &Config, member: &Member) -> anyhow::Result<()> {
     let mut builder = PrometheusBuilder::new();
     for (name, buckets) in names::histograms() {
-        builder =
-            builder.set_buckets_for_metric(Matcher::Full(name.to_owned()), &buckets)?;
+        builder = builder.set_buckets_for_metric(Matcher::Full(name.to_owned()), &buckets)?;
     }
     let handle = builder.install_recorder()?;
     let _ = HANDLE.set(handle);

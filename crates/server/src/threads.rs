@@ -15,7 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 pub(crate) use apply::{ApplyThread, Sinks};
 pub(crate) use backend::{BackendThread, Pressure};
 pub(crate) use compactor::{CompactorThread, Wake};
-pub(crate) use log::{LogThread, STOP as STOP_LOG};
+pub(crate) use log::{LogThread, STOP as STOP_LOG, prepare as prepare_segments};
 pub(crate) use node::{ApplyTask, NodeThread};
 pub(crate) use watch::WatchThread;
 

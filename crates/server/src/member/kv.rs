@@ -9,8 +9,8 @@ use ketch_base::{Code, RequestId, limits};
 use ketch_mvcc::Plan;
 use ketch_proto::etcdserverpb::{
     CompactionRequest, CompactionResponse, DeleteRangeRequest, DeleteRangeResponse,
-    InternalRaftRequest, PutRequest, PutResponse, RangeRequest, RangeResponse,
-    TxnRequest, TxnResponse, request_op,
+    InternalRaftRequest, PutRequest, PutResponse, RangeRequest, RangeResponse, TxnRequest,
+    TxnResponse, request_op,
 };
 use prost::Message;
 
@@ -59,7 +59,8 @@ impl Kv for Member {
             if !serializable(&request) {
                 self.linearize().await?;
             }
-            let mut response = ketch_apply::read::txn(&self.reader, &request).map_err(read_failed)?;
+            let mut response =
+                ketch_apply::read::txn(&self.reader, &request).map_err(read_failed)?;
             response.header = Some(self.complete(response.header));
             return Ok(response);
         }
@@ -99,8 +100,7 @@ impl Member {
         let header = self.header_at(plan.revision);
         let kvs = if kvs_bytes == 0 {
             Kvs::Whole(Bytes::new())
-        } else if usize::try_from(kvs_bytes).is_ok_and(|bytes| bytes <= limits::RANGE_CHUNK_BYTES)
-        {
+        } else if usize::try_from(kvs_bytes).is_ok_and(|bytes| bytes <= limits::RANGE_CHUNK_BYTES) {
             let bytes = plan.next_chunk(limits::RANGE_CHUNK_BYTES).map_err(storage_failed)?;
             Kvs::Whole(bytes.unwrap_or_default())
         } else {
@@ -134,6 +134,14 @@ struct PlanChunks(Plan);
 impl Chunks for PlanChunks {
     fn next(&mut self, max_bytes: usize) -> Result<Option<Bytes>, Code> {
         self.0.next_chunk(max_bytes).map_err(storage_failed)
+    }
+}
+
+/// A refusal of the store goes on as it is; anything else is a damaged database.
+pub(super) fn read_failed(error: ketch_mvcc::Error) -> Code {
+    match error {
+        ketch_mvcc::Error::Refused(code) => code,
+        other => storage_failed(other),
     }
 }
 

@@ -14,7 +14,7 @@ use ketch_proto::membershippb::DowngradeInfoSetRequest;
 use tokio::sync::oneshot;
 
 use super::Member;
-use super::kv::{storage_failed, unexpected};
+use super::kv::{read_failed, storage_failed, unexpected};
 use crate::config::ETCD_VERSION;
 use crate::threads::BackendJob;
 
@@ -97,7 +97,8 @@ impl Maintenance for Member {
         let reader = self.reader.clone();
         let hashed = tokio::task::spawn_blocking(move || reader.hash_kv(request.revision))
             .await
-            .map_err(|_| Code::Stopped)??;
+            .map_err(|_| Code::Stopped)?
+            .map_err(read_failed)?;
         crate::metrics::observe("etcd_mvcc_hash_rev_duration_seconds", since.elapsed());
         Ok(HashKvResponse {
             header: Some(self.header_at(hashed.revision)),
@@ -126,8 +127,7 @@ impl Maintenance for Member {
 
     async fn downgrade(&self, request: DowngradeRequest) -> Result<DowngradeResponse, Code> {
         use downgrade_request::DowngradeAction;
-        let action =
-            DowngradeAction::try_from(request.action).map_err(|_| Code::UnknownMethod)?;
+        let action = DowngradeAction::try_from(request.action).map_err(|_| Code::UnknownMethod)?;
         let target = match action {
             DowngradeAction::Validate | DowngradeAction::Enable => {
                 self.linearize().await?;

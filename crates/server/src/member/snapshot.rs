@@ -29,10 +29,7 @@ pub(super) fn start(member: &Member) -> Result<Snapshot, Code> {
                 tracing::warn!(error = %error, "failed to stream a snapshot");
                 let _ = sender.blocking_send(Err(Code::Corrupt));
             }
-            crate::metrics::observe(
-                "etcd_disk_backend_snapshot_duration_seconds",
-                since.elapsed(),
-            );
+            crate::metrics::observe("etcd_disk_backend_snapshot_duration_seconds", since.elapsed());
         })
         .map_err(|_| Code::RequestTooManyRequests)?;
     Ok(Snapshot { version: STORAGE_VERSION.to_owned(), blobs })

@@ -46,9 +46,8 @@ pub(super) const LABELLED: &[&str] =
 
 /// Every histogram with its bucket bounds: doubling from the first, so many of them.
 pub(super) fn histograms() -> BTreeMap<&'static str, Vec<f64>> {
-    let doubling = |first: f64, count: i32| -> Vec<f64> {
-        (0..count).map(|n| first * 2f64.powi(n)).collect()
-    };
+    let doubling =
+        |first: f64, count: i32| -> Vec<f64> { (0..count).map(|n| first * 2f64.powi(n)).collect() };
     [
         ("etcd_disk_wal_fsync_duration_seconds", doubling(0.001, 14)),
         ("etcd_disk_wal_write_duration_seconds", doubling(0.001, 14)),

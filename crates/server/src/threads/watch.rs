@@ -11,12 +11,18 @@ use ketch_base::limits;
 use ketch_mvcc::watch::{Create, Hub, Output, StreamId};
 use tokio::sync::mpsc;
 
-use super::WatchJob;
+use super::{WatchJob, fatal};
 use crate::mailbox::Receiver;
 use crate::metrics::{Counters, add};
 
 /// Rest between two rounds for watchers that catch up, when commits are waiting.
 const CATCH_UP_ROUND: Duration = Duration::from_millis(1);
+
+/// How often watchers that lag are looked after when nothing else happens: what holds them up may
+/// hold up a compaction.
+const LAG_LOOK: Duration = Duration::from_millis(100);
+/// Answers (created, canceled, progress) a stream may leave unread before it is ended.
+const ANSWERS_BYTES_MAX: usize = 8 * limits::WATCH_STREAM_QUEUE_BYTES;
 
 /// The owner of the hub.
 pub(crate) struct WatchThread {
@@ -42,9 +48,10 @@ impl WatchThread {
     pub(crate) fn run(mut self) {
         let mut jobs = Vec::new();
         let mut streams = Streams::default();
-        let mut behind = false;
+        let (mut behind, mut lagging) = (false, false);
         loop {
-            let deadline = behind.then(|| Instant::now() + CATCH_UP_ROUND);
+            let rest = if behind { Some(CATCH_UP_ROUND) } else { lagging.then_some(LAG_LOOK) };
+            let deadline = rest.map(|rest| Instant::now() + rest);
             self.jobs.receive(&mut jobs, deadline);
             for job in jobs.drain(..) {
                 if matches!(job, WatchJob::Stop) {
@@ -52,27 +59,37 @@ impl WatchThread {
                 }
                 self.take(job, &mut streams);
             }
-            behind = self.hub.catch_up();
+            behind = match self.hub.catch_up() {
+                Ok(behind) => behind,
+                Err(error) => fatal("failed to read history for a watch", &error),
+            };
             for id in self.hub.ready() {
                 if let Some(number) = streams.numbers.get(&id).copied() {
                     self.fill(number, &mut streams);
                 }
             }
-            self.count(&streams);
+            lagging = self.count(&streams);
         }
     }
 
     fn take(&mut self, job: WatchJob, streams: &mut Streams) {
         match job {
-            WatchJob::Committed(committed) => self.hub.publish(&committed),
+            WatchJob::Committed(committed) => {
+                if let Err(error) = self.hub.publish(&committed) {
+                    fatal("failed to read what a watch asked for", &error);
+                }
+            }
             WatchJob::Open { number, outputs } => {
                 let id = self.hub.open_stream();
                 streams.numbers.insert(id, number);
                 streams.by_number.insert(number, Stream { id, outputs, credit: false });
             }
             WatchJob::Command { number, command } => {
-                if let Some(stream) = streams.by_number.get(&number) {
-                    self.obey(stream.id, command);
+                let Some(stream) = streams.by_number.get(&number) else { return };
+                self.obey(stream.id, command);
+                if self.hub.queued_bytes(stream.id) > ANSWERS_BYTES_MAX {
+                    tracing::warn!("ended a watch stream that asks more than it reads");
+                    self.close(number, streams);
                 }
             }
             WatchJob::Credit { number } => {
@@ -81,14 +98,17 @@ impl WatchThread {
                 }
                 self.fill(number, streams);
             }
-            WatchJob::Close { number } => {
-                if let Some(stream) = streams.by_number.remove(&number) {
-                    streams.numbers.remove(&stream.id);
-                    self.hub.close_stream(stream.id);
-                }
-            }
+            WatchJob::Close { number } => self.close(number, streams),
             WatchJob::ProgressTick => self.hub.tick_progress(),
             WatchJob::Stop => {}
+        }
+    }
+
+    /// Forgets a stream; its sender is dropped, which ends it at the client.
+    fn close(&mut self, number: u64, streams: &mut Streams) {
+        if let Some(stream) = streams.by_number.remove(&number) {
+            streams.numbers.remove(&stream.id);
+            self.hub.close_stream(stream.id);
         }
     }
 
@@ -134,7 +154,8 @@ impl WatchThread {
         let _ = stream.outputs.try_send(batch);
     }
 
-    fn count(&self, streams: &Streams) {
+    /// Publishes the figures; whether any watcher lags.
+    fn count(&self, streams: &Streams) -> bool {
         let stats = self.hub.stats();
         let set = |counter: &std::sync::atomic::AtomicU64, value: usize| {
             counter.store(value as u64, Ordering::Relaxed);
@@ -142,6 +163,7 @@ impl WatchThread {
         set(&self.counters.watch_streams, streams.by_number.len());
         set(&self.counters.watchers, stats.watchers);
         set(&self.counters.slow_watchers, stats.lagging);
+        stats.lagging > 0
     }
 }
 

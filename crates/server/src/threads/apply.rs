@@ -1,0 +1,129 @@
+//! The apply thread: the only writer of history. Tells the hub, then the waiter.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use ketch_apply::{Answer, Applied};
+use ketch_backend::Backend;
+use ketch_base::limits;
+use ketch_lease::Lessor;
+use ketch_node::{ApplyJob, ApplyWorker, Event};
+
+use super::node::ApplyTask;
+use super::{BackendJob, Pressure, WatchJob, fatal};
+use crate::mailbox::{Receiver, Sender};
+use crate::member::{Clock, Member};
+use crate::metrics::{Counters, add};
+use crate::progress::Progress;
+use crate::threads::compactor::Wake;
+use crate::waiters::Waiters;
+
+/// The owner of the state machine.
+pub(crate) struct ApplyThread {
+    pub(crate) worker: ApplyWorker,
+    pub(crate) tasks: Receiver<ApplyTask>,
+    pub(crate) node: Sender<Event>,
+    pub(crate) sinks: Sinks,
+    pub(crate) lessor: Lessor,
+    pub(crate) clock: Clock,
+    /// Leases are given this much more time when leadership comes.
+    pub(crate) lease_extend: Duration,
+}
+
+/// Where the effects of an entry go.
+pub(crate) struct Sinks {
+    pub(crate) member: Member,
+    pub(crate) watch: Sender<WatchJob>,
+    pub(crate) backend_jobs: Sender<BackendJob>,
+    pub(crate) compactor: Sender<Wake>,
+    pub(crate) waiters: Arc<Waiters>,
+    pub(crate) progress: Arc<Progress>,
+    pub(crate) backend: Backend,
+    pub(crate) pressure: Arc<Pressure>,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) warning: Duration,
+}
+
+impl ApplyThread {
+    /// Runs until told to stop.
+    pub(crate) fn run(mut self) {
+        let mut tasks = Vec::new();
+        loop {
+            self.tasks.receive(&mut tasks, None);
+            for task in tasks.drain(..) {
+                match task {
+                    ApplyTask::Entries(job) => self.apply(job),
+                    ApplyTask::Leading(true) => {
+                        let extend = u64::try_from(self.lease_extend.as_millis()).unwrap_or(0);
+                        self.lessor.promote(self.clock.now_ms(), extend);
+                    }
+                    ApplyTask::Leading(false) => self.lessor.demote(),
+                    ApplyTask::Stop => return,
+                }
+            }
+        }
+    }
+
+    fn apply(&mut self, job: ApplyJob) {
+        let sinks = &self.sinks;
+        let backend = &sinks.backend;
+        sinks.pressure.wait(|| backend.buffered_bytes());
+        let mut since = Instant::now();
+        let event = self.worker.run(job, &mut |applied| {
+            sinks.deliver(applied);
+            since = sinks.note_slow(since);
+        });
+        match event {
+            Ok(event) => self.node.send_above_limit(event),
+            Err(error) => fatal("failed to apply a committed entry", &error),
+        }
+        if backend.buffered_bytes() > limits::BACKEND_BUFFER_BYTES / 8 {
+            // A full mailbox means a drain is asked for already.
+            let _ = sinks.backend_jobs.try_send(BackendJob::Drain);
+        }
+    }
+}
+
+impl Sinks {
+    fn deliver(&self, applied: Applied) {
+        self.count(&applied);
+        if let Some(committed) = applied.committed {
+            self.watch.send(WatchJob::Committed(committed));
+        }
+        if matches!(applied.result, Ok(Answer::Compaction(_))) {
+            let _ = self.compactor.try_send(Wake::Work);
+        }
+        if applied.over_quota {
+            self.member.raise_no_space();
+        }
+        self.progress.set_applied(applied.index.0);
+        if let Some(id) = applied.request {
+            self.waiters.answer(id, applied.result);
+        }
+    }
+
+    fn note_slow(&self, since: Instant) -> Instant {
+        let now = Instant::now();
+        let took = now - since;
+        if took > self.warning && !self.warning.is_zero() {
+            self.counters.slow_applies.fetch_add(1, Ordering::Relaxed);
+            tracing::warn!(
+                took = ?took, expected_duration = ?self.warning, "apply request took too long"
+            );
+        }
+        now
+    }
+
+    fn count(&self, applied: &Applied) {
+        let counters = &self.counters;
+        match &applied.result {
+            Ok(Answer::Put(_)) => add(&counters.puts, 1),
+            Ok(Answer::DeleteRange(_)) => add(&counters.deletes, 1),
+            Ok(Answer::Txn(_)) => add(&counters.txns, 1),
+            Ok(Answer::LeaseGrant(_)) => add(&counters.leases_granted, 1),
+            Ok(Answer::LeaseRevoke(_)) => add(&counters.leases_revoked, 1),
+            _ => {}
+        }
+    }
+}

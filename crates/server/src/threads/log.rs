@@ -1,0 +1,74 @@
+//! The log thread: takes every job that is queued, writes once, syncs once.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use ketch_node::{Event, LogJob, LogWorker};
+use ketch_wal::Preparer;
+
+use super::fatal;
+use crate::mailbox::{Receiver, Sender};
+use crate::metrics::{Counters, observe};
+
+/// The owner of the write-ahead log.
+pub(crate) struct LogThread {
+    pub(crate) worker: LogWorker,
+    pub(crate) preparer: Preparer,
+    pub(crate) jobs: Receiver<LogJob>,
+    pub(crate) node: Sender<Event>,
+    pub(crate) counters: Arc<Counters>,
+    /// Wakes who prepares the next segment.
+    pub(crate) prepare: Sender<()>,
+}
+
+impl LogThread {
+    /// Runs until the sending side says so by an empty job number of `u64::MAX`.
+    pub(crate) fn run(mut self) {
+        loop {
+            let mut jobs = Vec::new();
+            self.jobs.receive(&mut jobs, None);
+            let stop = jobs.last().is_some_and(|job| job.job == STOP);
+            jobs.retain(|job| job.job != STOP);
+            if !jobs.is_empty() {
+                let since = Instant::now();
+                let events = match self.worker.run(jobs) {
+                    Ok(events) => events,
+                    Err(error) => fatal("failed to write the log", &error),
+                };
+                observe("etcd_disk_wal_fsync_duration_seconds", since.elapsed());
+                let written = self.worker.stats().record_bytes;
+                self.counters.wal_bytes.store(written, Ordering::Relaxed);
+                if self.preparer.is_wanted() {
+                    // A full box: the preparer knows already.
+                    let _ = self.prepare.try_send(());
+                }
+                for event in events {
+                    self.node.send_above_limit(event);
+                }
+            }
+            if stop {
+                return;
+            }
+        }
+    }
+}
+
+/// The job number that ends the thread.
+pub(crate) const STOP: u64 = u64::MAX;
+
+/// Makes the next segment ready whenever the log has used one up, so that a cut never waits.
+pub(crate) fn prepare(preparer: &Preparer, wake: &Receiver<()>) {
+    let mut letters = vec![()];
+    loop {
+        if letters.is_empty() {
+            // Woken without a letter: the log thread is gone.
+            return;
+        }
+        letters.clear();
+        if let Err(error) = preparer.prepare() {
+            tracing::warn!(error = %error, "failed to prepare the next log segment");
+        }
+        wake.receive(&mut letters, None);
+    }
+}
