@@ -1,1 +1,4 @@
-//! Robustness tests: crashes and damage.
+//! Robustness tests: crashes under load, damaged files.
+
+mod crash;
+mod history;
