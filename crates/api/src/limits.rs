@@ -19,9 +19,10 @@ pub const HTTP1_BUFFER_BYTES: usize = 64 * 1024;
 pub const PENDING_RESET_STREAMS: usize = 1024;
 /// Streams reset by us for the client's faults; above it the connection ends.
 pub const LOCAL_RESET_STREAMS: usize = 1024;
-/// Piece of a long range asked for at a time: half a chunk, since one piece may be under way
-/// while the next one waits for the window.
-pub const RANGE_PIECE_BYTES: usize = ketch_base::limits::RANGE_CHUNK_BYTES / 2;
+/// Piece of a long range asked for at a time. Up to three live at once (the end of one and all
+/// of the next in the connection's hands, one more waiting for the window), together no more
+/// than a chunk.
+pub const RANGE_PIECE_BYTES: usize = ketch_base::limits::RANGE_CHUNK_BYTES / 4;
 /// Largest response message, as grpc-go's sender has it.
 pub const MESSAGE_SEND_BYTES: u64 = i32::MAX as u64;
 /// Watch responses are gathered up to this size before they are handed to the connection.

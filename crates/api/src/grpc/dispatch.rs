@@ -1,12 +1,14 @@
 //! From a path to the function that serves it.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::{HeaderValue, Method as Verb, Request, Response, StatusCode, header};
 use ketch_base::{GrpcCode, limits};
 
 use super::call::{Call, refusal};
 use super::frames::{Frames, Inbound};
-use super::metadata::Metadata;
+use super::metadata::{self, Metadata};
 use super::record::Record;
 use super::{cluster, election, health, kv, lease, lock, maintenance, reflection, watch};
 use crate::body::Body;
@@ -30,8 +32,8 @@ where
     B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let content_type = match opening(&request) {
-        Ok(content_type) => content_type,
+    let Opening { content_type, timeout } = match opening(&request) {
+        Ok(opening) => opening,
         Err(response) => return *response,
     };
     let Some(method) = Method::from_path(request.uri().path()) else {
@@ -41,7 +43,7 @@ where
     let (parts, body) = request.into_parts();
     let max_message_bytes = edge.config.max_request_bytes + limits::GRPC_OVERHEAD_BYTES;
     let frames = Frames::new(body, max_message_bytes);
-    let metadata = match Metadata::read(&parts) {
+    let metadata = match Metadata::read(&parts, timeout) {
         Ok(metadata) => metadata,
         Err(status) => {
             record.end(status.number);
@@ -76,8 +78,23 @@ async fn service<P: Ports, B: Inbound>(edge: &Edge<P>, call: Call<B>) -> Respons
     }
 }
 
-/// What grpc-go refuses before it looks at the path; else the content type to answer with.
-fn opening<B>(request: &Request<B>) -> Result<HeaderValue, Box<Response<Body>>> {
+/// What every call begins with.
+struct Opening {
+    /// To answer with.
+    content_type: HeaderValue,
+    /// The client's deadline.
+    timeout: Option<Duration>,
+}
+
+/// Refuses what grpc-go refuses before it looks at the path.
+fn opening<B>(request: &Request<B>) -> Result<Opening, Box<Response<Body>>> {
+    let content_type = answer_type(request)?;
+    let timeout = metadata::timeout(request.headers());
+    let timeout = timeout.map_err(|status| turned_away(StatusCode::BAD_REQUEST, &status))?;
+    Ok(Opening { content_type, timeout })
+}
+
+fn answer_type<B>(request: &Request<B>) -> Result<HeaderValue, Box<Response<Body>>> {
     let plain = HeaderValue::from_static(GRPC);
     if request.method() != Verb::POST {
         let text = format!(

@@ -22,7 +22,7 @@ pub(crate) struct Metadata {
 }
 
 impl Metadata {
-    pub(crate) fn read(parts: &Parts) -> Result<Self, Status> {
+    pub(crate) fn read(parts: &Parts, timeout: Option<Duration>) -> Result<Self, Status> {
         let fields = &parts.headers;
         check_encoding(fields)?;
         let client_version = fields.get("client-api-version").map(|value| {
@@ -31,7 +31,6 @@ impl Metadata {
                 .map_err(|_| Code::InvalidClientAPIVersion)
         });
         let needs_leader = fields.get("hasleader").is_some_and(|value| value == "true");
-        let timeout = fields.get("grpc-timeout").map(|v| timeout(v.as_bytes())).transpose()?;
         Ok(Self { client_version, needs_leader, timeout })
     }
 
@@ -66,8 +65,13 @@ fn check_encoding(fields: &HeaderMap) -> Result<(), Status> {
     }
 }
 
-/// Reads `grpc-timeout`: up to eight digits and a unit.
-fn timeout(value: &[u8]) -> Result<Duration, Status> {
+/// Reads `grpc-timeout`, if there.
+pub(super) fn timeout(fields: &HeaderMap) -> Result<Option<Duration>, Status> {
+    fields.get("grpc-timeout").map(|value| duration(value.as_bytes())).transpose()
+}
+
+/// Up to eight digits and a unit.
+fn duration(value: &[u8]) -> Result<Duration, Status> {
     let malformed = |why: String| {
         Status::new(GrpcCode::Internal, format!("malformed grpc-timeout: transport: {why}"))
     };
@@ -99,7 +103,7 @@ mod tests {
     #[test]
     fn timeouts() {
         let ok = |text: &str, ns: u64| {
-            assert_eq!(timeout(text.as_bytes()), Ok(Duration::from_nanos(ns)), "{text}");
+            assert_eq!(duration(text.as_bytes()), Ok(Duration::from_nanos(ns)), "{text}");
         };
         ok("1n", 1);
         ok("20u", 20_000);
@@ -108,7 +112,7 @@ mod tests {
         ok("1M", 60_000_000_000);
         ok("99999999H", u64::MAX);
         let bad = |text: &str, why: &str| {
-            let status = timeout(text.as_bytes()).expect_err(text);
+            let status = duration(text.as_bytes()).expect_err(text);
             assert_eq!(status.text, format!("malformed grpc-timeout: transport: {why}"));
         };
         bad("zz", "timeout unit is not recognized: \"zz\"");

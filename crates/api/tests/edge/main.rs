@@ -1,0 +1,14 @@
+//! The edge from outside: real connections over loopback or in memory, a fake server behind it.
+
+mod connections;
+mod counts;
+mod fake;
+mod leases;
+mod link;
+mod pages;
+mod ranges;
+mod raw;
+mod recipes;
+mod refusals;
+mod services;
+mod watches;
