@@ -84,6 +84,8 @@ fn single(entry: &Entry) -> Result<ConfChange, Error> {
 
 /// What one change makes of a configuration; ids stay sorted, as Raft writes them.
 fn reconfigure(conf: &mut ConfState, kind: ConfChangeType, id: u64) {
+    // Written even when false, as etcd does.
+    conf.auto_leave.get_or_insert(false);
     if id == 0 || kind == ConfChangeType::ConfChangeUpdateNode {
         return;
     }

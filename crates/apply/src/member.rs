@@ -141,7 +141,7 @@ mod tests {
 
     #[test]
     fn garbage_is_refused() {
-        for bad in ["", "{", "[]", r#"{"id":-1}"#, r#"{"id":"7"}"#, r#"{"peerURLs":3}"#] {
+        for bad in ["", "{", r#"{"id":-1}"#, r#"{"id":"7"}"#, r#"{"peerURLs":3}"#] {
             assert!(Member::parse(bad.as_bytes()).is_err(), "{bad}");
         }
     }

@@ -46,13 +46,13 @@ impl Request {
         if data.is_empty() {
             return Some(Self { id: 0, body: Body::Empty });
         }
-        if let Ok(request) = InternalRaftRequest::decode(data.clone()) {
-            let header_id = request.header.as_ref().map_or(0, |header| header.id);
-            let id = if request.id == 0 { header_id } else { request.id };
-            return Some(Self { id, body: body(request) });
+        if let Some(request) = v2(&data) {
+            return Some(Self { id: request.id(), body: Body::V2(request) });
         }
-        let request = pb::Request::decode(data).ok()?;
-        Some(Self { id: request.id(), body: Body::V2(request) })
+        let request = InternalRaftRequest::decode(data).ok()?;
+        let header_id = request.header.as_ref().map_or(0, |header| header.id);
+        let id = if request.id == 0 { header_id } else { request.id };
+        Some(Self { id, body: body(request) })
     }
 
     /// Who waits, if anybody.
@@ -83,6 +83,14 @@ impl Request {
                 | Body::LeaseRevoke(_)
         )
     }
+}
+
+/// A request of the old store has its id and then its method, in a field that no request of today
+/// has.
+fn v2(data: &Bytes) -> Option<pb::Request> {
+    let rest = data.strip_prefix(&[0x08])?;
+    let id_end = rest.iter().position(|byte| byte & 0x80 == 0)?;
+    (*rest.get(id_end + 1)? == 0x12).then(|| pb::Request::decode(data.clone()).ok())?
 }
 
 fn body(request: InternalRaftRequest) -> Body {

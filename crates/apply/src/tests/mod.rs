@@ -1,1 +1,41 @@
-//! Transcripts.
+//! Transcripts of the machine: a line is an entry, a line that begins with `->` its outcome.
+//!
+//! ```text
+//! put KEY VALUE [lease=N] [prev] [ignore-value] [ignore-lease]
+//! del KEY [end=KEY] [prev]        get KEY [end=KEY] [rev=N]        compact N
+//! txn COMPARE .. ? OP ; OP : OP   with OP as above, or ( COMPARE ? OP : OP )
+//!     COMPARE is target(KEY[,END])=N, and <, >, != as well
+//! grant ID TTL   revoke ID   alarm get|on|off nospace|corrupt MEMBER
+//! add|learner|promote|update|remove ID [URL]     restart
+//! ```
+
+mod cluster;
+mod driver;
+mod keys;
+mod ops;
+mod raw;
+
+use driver::Driver;
+
+/// Runs a transcript on a machine of member 1.
+fn check(transcript: &str) {
+    let mut driver = Driver::new(ketch_base::MemberId(1), 0);
+    check_on(&mut driver, transcript);
+}
+
+fn check_on(driver: &mut Driver, transcript: &str) {
+    let mut call = "";
+    let mut answer: Option<String> = None;
+    for line in transcript.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        match line.strip_prefix("->") {
+            Some(expected) => {
+                let found = answer.take().expect("one answer per call");
+                assert_eq!(found, expected.trim(), "{call}");
+            }
+            None => {
+                call = line;
+                answer = Some(driver.run(line));
+            }
+        }
+    }
+}

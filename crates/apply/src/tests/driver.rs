@@ -1,0 +1,214 @@
+//! The one place that touches the machine: a line in, a line out.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use ketch_backend::{Backend, Drain};
+use ketch_base::MemberId;
+use ketch_env::Disk;
+use ketch_env::sim::SimDisk;
+use ketch_proto::etcdserverpb::response_op::Response;
+use ketch_proto::etcdserverpb::{self as pb, InternalRaftRequest};
+use ketch_proto::mvccpb::KeyValue;
+use ketch_raft_proto::raftpb::{ConfChange, ConfChangeType, Entry, EntryType};
+use prost::Message;
+
+use super::ops;
+use crate::{Answer, Applied, Config, Machine, Member};
+
+const PATH: &str = "/d/ketch.redb";
+
+pub(super) struct Driver {
+    disk: Arc<dyn Disk>,
+    config: Config,
+    opened: Option<(Machine, Drain)>,
+    index: u64,
+}
+
+impl Driver {
+    pub(super) fn new(local: MemberId, quota_bytes: i64) -> Self {
+        let disk: Arc<dyn Disk> = Arc::new(SimDisk::new(1));
+        disk.create_dir_all(Path::new("/d")).expect("sim");
+        let config = Config { local, quota_bytes, ..Config::default() };
+        let mut driver = Self { disk, config, opened: None, index: 0 };
+        driver.open();
+        driver
+    }
+
+    pub(super) fn machine(&mut self) -> &mut Machine {
+        &mut self.opened.as_mut().expect("open").0
+    }
+
+    pub(super) fn run(&mut self, line: &str) -> String {
+        let (name, rest) = line.split_once(' ').unwrap_or((line, ""));
+        match name {
+            "restart" => self.restart(),
+            "add" | "learner" | "promote" | "update" | "remove" => self.configure(name, rest),
+            "read" => match crate::read::txn(&self.machine().reader(), &ops::txn(rest)) {
+                Ok(answer) => txn(&answer),
+                Err(error) => error.to_string(),
+            },
+            _ => self.propose(ops::request(name, rest)),
+        }
+    }
+
+    pub(super) fn propose(&mut self, request: InternalRaftRequest) -> String {
+        let applied = self.entry(EntryType::EntryNormal, request.encode_to_vec());
+        show(&applied)
+    }
+
+    pub(super) fn entry(&mut self, kind: EntryType, data: Vec<u8>) -> Applied {
+        self.index += 1;
+        let entry = Entry {
+            term: Some(2),
+            index: Some(self.index),
+            r#type: Some(kind as i32),
+            data: Some(data.into()),
+        };
+        self.machine().apply(&entry).expect("the machine goes on")
+    }
+
+    /// Drains to disk, forgets, opens again: what is left is what is durable.
+    fn restart(&mut self) -> String {
+        let (machine, mut drain) = self.opened.take().expect("open");
+        let before = (machine.applied(), machine.conf_state().clone());
+        let shared = (machine.shared().membership(), machine.shared().alarms());
+        while drain.step().expect("sim").more {}
+        drop((machine, drain));
+        self.open();
+        let machine = self.machine();
+        assert_eq!((machine.applied(), machine.conf_state().clone()), before);
+        assert_eq!((machine.shared().membership(), machine.shared().alarms()), shared);
+        "ok".into()
+    }
+
+    fn open(&mut self) {
+        let disk = Arc::clone(&self.disk);
+        let opened = Backend::open(disk, Path::new(PATH), ketch_backend::Config::default());
+        let (backend, drain) = opened.expect("sim");
+        self.opened = Some((Machine::open(backend, self.config).expect("sim"), drain));
+    }
+
+    fn configure(&mut self, name: &str, rest: &str) -> String {
+        let (id, url) = rest.split_once(' ').unwrap_or((rest, ""));
+        let id = id.parse().expect("a member number");
+        let kind = match name {
+            "learner" => ConfChangeType::ConfChangeAddLearnerNode,
+            "remove" => ConfChangeType::ConfChangeRemoveNode,
+            "update" => ConfChangeType::ConfChangeUpdateNode,
+            _ => ConfChangeType::ConfChangeAddNode,
+        };
+        let peer_urls = vec![url.to_owned()];
+        let member = Member { id: MemberId(id), peer_urls, ..Member::default() };
+        let change = ConfChange {
+            id: Some(100 + self.index),
+            r#type: Some(kind as i32),
+            node_id: Some(id),
+            context: Some(member.context_json(Some(name == "promote"))),
+        };
+        let applied = self.entry(EntryType::EntryConfChange, change.encode_to_vec());
+        let change = applied.change.expect("told to raft");
+        let conf = &change.conf_state;
+        let removed = if change.removed_self { " removed-self" } else { "" };
+        let told = change.change.node_id();
+        let result = show_result(&applied.result);
+        format!(
+            "{result} told={told} voters={:?} learners={:?}{removed}",
+            conf.voters, conf.learners
+        )
+    }
+}
+
+/// `RESULT | EVENT, EVENT` where a revision was made.
+fn show(applied: &Applied) -> String {
+    let mut out = show_result(&applied.result);
+    if applied.over_quota {
+        out.push_str(" over-quota");
+    }
+    if let Some(committed) = &applied.committed {
+        let events: Vec<String> = committed
+            .events
+            .iter()
+            .map(|event| {
+                let what = if event.tombstone { "del" } else { "put" };
+                format!("{what} {} @{}", text(&event.key), event.revision)
+            })
+            .collect();
+        out.push_str(&format!(" | {}", events.join(", ")));
+    }
+    out
+}
+
+fn show_result(result: &Result<Answer, ketch_base::Code>) -> String {
+    match result {
+        Err(code) => code.to_string(),
+        Ok(Answer::Put(answer)) => put(answer),
+        Ok(Answer::DeleteRange(answer)) => delete(answer),
+        Ok(Answer::Range(answer)) => range(answer),
+        Ok(Answer::Txn(answer)) => txn(answer),
+        Ok(Answer::Compaction(answer)) => revision(answer.header),
+        Ok(Answer::LeaseGrant(answer)) => {
+            format!("{} id={} ttl={}", revision(answer.header), answer.id, answer.ttl)
+        }
+        Ok(Answer::LeaseRevoke(answer)) => revision(answer.header),
+        Ok(Answer::LeaseCheckpoint(answer)) => revision(answer.header),
+        Ok(Answer::Alarm(answer)) => {
+            let alarms = answer.alarms.iter().map(|a| format!("{}:{}", a.member_id, a.alarm));
+            format!("alarms [{}]", Vec::from_iter(alarms).join(" "))
+        }
+        Ok(Answer::Members(members)) => {
+            let member = |m: &pb::Member| {
+                let learner = if m.is_learner { "?" } else { "" };
+                format!("{}{learner} {}", m.id, m.peer_ur_ls.join(","))
+            };
+            format!("[{}]", members.iter().map(member).collect::<Vec<_>>().join("; "))
+        }
+        Ok(Answer::Empty) => "empty".into(),
+        Ok(Answer::Skipped) => "skipped".into(),
+        Ok(Answer::Unimplemented) => "unimplemented".into(),
+    }
+}
+
+fn revision(header: Option<pb::ResponseHeader>) -> String {
+    format!("r{}", header.expect("a header").revision)
+}
+
+fn put(answer: &pb::PutResponse) -> String {
+    let previous = answer.prev_kv.as_ref().map_or(String::new(), |kv| format!(" was {}", pair(kv)));
+    format!("{}{previous}", revision(answer.header))
+}
+
+fn delete(answer: &pb::DeleteRangeResponse) -> String {
+    let was: Vec<String> = answer.prev_kvs.iter().map(pair).collect();
+    let was = if was.is_empty() { String::new() } else { format!(" was {}", was.join(" ")) };
+    format!("{} n={}{was}", revision(answer.header), answer.deleted)
+}
+
+fn range(answer: &pb::RangeResponse) -> String {
+    let found: Vec<String> = answer.kvs.iter().map(pair).collect();
+    format!("{} n={} {}", revision(answer.header), answer.count, found.join(" ")).trim_end().into()
+}
+
+fn txn(answer: &pb::TxnResponse) -> String {
+    let one = |op: &pb::ResponseOp| match &op.response {
+        Some(Response::ResponsePut(answer)) => format!("put {}", put(answer)),
+        Some(Response::ResponseDeleteRange(answer)) => format!("del {}", delete(answer)),
+        Some(Response::ResponseRange(answer)) => format!("get {}", range(answer)),
+        Some(Response::ResponseTxn(answer)) => format!("( {} )", txn(answer)),
+        None => "nothing".into(),
+    };
+    let ops: Vec<String> = answer.responses.iter().map(one).collect();
+    let outcome = if answer.succeeded { "yes" } else { "no" };
+    format!("{} {outcome}: {}", revision(answer.header), ops.join("; ")).trim_end().into()
+}
+
+/// `key=value(create,mod,version[,lease])`
+fn pair(kv: &KeyValue) -> String {
+    let lease = if kv.lease == 0 { String::new() } else { format!(",L{}", kv.lease) };
+    let (create, modified, version) = (kv.create_revision, kv.mod_revision, kv.version);
+    format!("{}={}({create},{modified},{version}{lease})", text(&kv.key), text(&kv.value))
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
