@@ -158,7 +158,7 @@ fn pages_are_nine_tenths_full() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(40))]
 
     #[test]
     fn any_buckets_return(buckets in prop::collection::btree_map(
