@@ -1,1 +1,103 @@
-//! The Rust client.
+//! The Rust client of an etcd cluster: many endpoints behind one handle, calls that fail over,
+//! watches that resume, leases that stay alive.
+//!
+//! Requests and answers are the messages of `ketch-proto`, unchanged: whoever prints or compares
+//! them sees what the server sent.
+//!
+//! Invariant: knows no command line, no output format and no server of ours; only the wire.
+//! Invariant: a call that may change something is sent once; only reads are repeated.
+//! Invariant: transport security and authentication are not here yet; `https` endpoints are
+//! refused by name.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), ketch_client::Error> {
+//! use ketch_client::{Client, Config};
+//! use ketch_proto::etcdserverpb::PutRequest;
+//!
+//! let client = Client::new(Config::new(["127.0.0.1:2379"]))?;
+//! let put = PutRequest { key: "a".into(), value: "1".into(), ..Default::default() };
+//! let answer = client.kv().put(put).await?;
+//! assert!(answer.header.is_some_and(|header| header.revision > 1));
+//! # Ok(()) }
+//! ```
+
+mod call;
+mod cluster;
+mod config;
+mod endpoint;
+mod error;
+mod kv;
+mod lease;
+mod link;
+mod maintenance;
+mod pool;
+mod watch;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use cluster::Cluster;
+pub use config::{Config, Failure, Observer};
+pub use error::{Error, Status};
+pub use kv::{Kv, RangeChunks};
+pub use lease::{KeepAlive, Lease};
+pub use maintenance::{Maintenance, Snapshot};
+pub use tonic::Code;
+pub use watch::{Events, Watcher, cancellation};
+
+use crate::pool::Pool;
+
+/// A handle to a cluster; cloning is cheap and shares the connections.
+#[derive(Clone)]
+pub struct Client {
+    pool: Arc<Pool>,
+    config: Arc<Config>,
+    timeout: Option<Duration>,
+}
+
+impl Client {
+    /// Reads the endpoints; dials on first use. Must be used inside a tokio runtime.
+    ///
+    /// # Errors
+    /// No endpoint at all, or one that asks for transport security.
+    pub fn new(config: Config) -> Result<Self, Error> {
+        let pool = Pool::new(&config)?;
+        Ok(Self { pool: Arc::new(pool), timeout: config.call_timeout, config: Arc::new(config) })
+    }
+
+    /// The same connections with another limit for whole calls; `None` waits for ever.
+    #[must_use]
+    pub fn with_timeout(&self, timeout: Option<Duration>) -> Self {
+        Self { timeout, ..self.clone() }
+    }
+
+    /// The endpoints as they were given.
+    pub fn endpoints(&self) -> &[String] {
+        &self.config.endpoints
+    }
+
+    /// Keys and values.
+    pub fn kv(&self) -> Kv {
+        Kv { client: self.clone() }
+    }
+
+    /// A new watch stream; it lives until it and all its [`Events`] are dropped.
+    pub fn watch(&self) -> Watcher {
+        Watcher::start(self.clone())
+    }
+
+    /// Leases.
+    pub fn lease(&self) -> Lease {
+        Lease { client: self.clone() }
+    }
+
+    /// Membership.
+    pub fn cluster(&self) -> Cluster {
+        Cluster { client: self.clone() }
+    }
+
+    /// One member's health, space and snapshots. With several endpoints any may answer.
+    pub fn maintenance(&self) -> Maintenance {
+        Maintenance { client: self.clone() }
+    }
+}

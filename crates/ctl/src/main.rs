@@ -1,3 +1,7 @@
-//! Binary `ketchctl`.
+//! Binary `ketchctl`: a ketch or etcd cluster from the command line.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ketch_ctl::main(std::env::args_os().skip(1))
+}

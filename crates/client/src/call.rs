@@ -1,0 +1,228 @@
+//! One call: find a connection, send, judge the failure, perhaps again, never past the limit.
+
+use std::future::Future;
+use std::time::Duration;
+
+use http::uri::PathAndQuery;
+use prost::Message;
+use tokio::time::Instant;
+use tonic::client::Grpc;
+use tonic::metadata::MetadataValue;
+use tonic::transport::Channel;
+use tonic::{Code, Request, Streaming};
+use tonic_prost::ProstCodec;
+
+use crate::error::{Error, Status};
+use crate::link::Link;
+use crate::{Client, Failure};
+
+/// Whether a call may be sent again after an unavailable server.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Repeat {
+    /// It changes nothing.
+    Safe,
+    /// It may have been done.
+    Never,
+}
+
+/// Tries of a repeatable call (etcd's client).
+const ATTEMPTS_MAX: u32 = 100;
+/// Pause between tries of a repeatable call (etcd's client).
+const RETRY_PAUSE: Duration = Duration::from_millis(25);
+/// Pause after no endpoint could be reached.
+const REDIAL_PAUSE: Duration = Duration::from_millis(100);
+/// The API version we speak, told with every call; servers count clients by it.
+const API_VERSION: &str = "3.7";
+
+impl Client {
+    /// A unary call with this client's limit.
+    pub(crate) async fn unary<Q, A>(
+        &self,
+        method: &'static str,
+        repeat: Repeat,
+        request: Q,
+    ) -> Result<A, Error>
+    where
+        Q: Message + Clone + 'static,
+        A: Message + Default + 'static,
+    {
+        self.check_size(method, request.encoded_len())?;
+        let until = self.deadline();
+        let mut attempt = 0;
+        loop {
+            let link = self.link(method, until).await?;
+            let send = async {
+                let mut grpc = self.ready(&link).await?;
+                let request = self.prepare(request.clone(), until);
+                let path = PathAndQuery::from_static(method);
+                grpc.unary(request, path, ProstCodec::<Q, A>::default()).await
+            };
+            let status = match within(until, send).await {
+                Some(Ok(answer)) => return Ok(answer.into_inner()),
+                Some(Err(status)) => status,
+                None => tonic::Status::deadline_exceeded("context deadline exceeded"),
+            };
+            self.judge(method, &link, attempt, &status);
+            attempt += 1;
+            let again = repeat == Repeat::Safe
+                && status.code() == Code::Unavailable
+                && attempt < ATTEMPTS_MAX;
+            if !again {
+                return Err(status.into());
+            }
+            tokio::time::sleep(RETRY_PAUSE).await;
+        }
+    }
+
+    /// A call answered by a stream, sent once, with this client's limit.
+    pub(crate) async fn server_stream<Q, A>(
+        &self,
+        method: &'static str,
+        request: Q,
+    ) -> Result<Streaming<A>, Error>
+    where
+        Q: Message + 'static,
+        A: Message + Default + 'static,
+    {
+        self.check_size(method, request.encoded_len())?;
+        let until = self.deadline();
+        let link = self.reach(until).await?;
+        let send = async {
+            let mut grpc = self.ready(&link).await?;
+            let path = PathAndQuery::from_static(method);
+            let codec = ProstCodec::<Q, A>::default();
+            grpc.server_streaming(self.prepare(request, until), path, codec).await
+        };
+        self.opened(&link, within(until, send).await)
+    }
+
+    /// A call with a stream both ways, without limit, to a member that has a leader.
+    pub(crate) async fn both_streams<Q, A>(
+        &self,
+        method: &'static str,
+        requests: impl tokio_stream::Stream<Item = Q> + Send + 'static,
+    ) -> Result<Streaming<A>, Error>
+    where
+        Q: Message + 'static,
+        A: Message + Default + 'static,
+    {
+        let link = self.reach(None).await?;
+        let send = async {
+            let mut grpc = self.ready(&link).await?;
+            let mut request = self.prepare(requests, None);
+            request.metadata_mut().insert("hasleader", MetadataValue::from_static("true"));
+            let path = PathAndQuery::from_static(method);
+            grpc.streaming(request, path, ProstCodec::<Q, A>::default()).await
+        };
+        self.opened(&link, Some(send.await))
+    }
+
+    fn opened<A>(
+        &self,
+        link: &Link,
+        result: Option<Result<tonic::Response<Streaming<A>>, tonic::Status>>,
+    ) -> Result<Streaming<A>, Error> {
+        let status = match result {
+            Some(Ok(answer)) => return Ok(answer.into_inner()),
+            Some(Err(status)) => status,
+            None => tonic::Status::deadline_exceeded("context deadline exceeded"),
+        };
+        self.drop_broken(link, &status);
+        Err(status.into())
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.timeout.map(|limit| Instant::now() + limit)
+    }
+
+    /// A connection for a unary call; the failure to find one in time is reported as its failure.
+    async fn link(&self, method: &'static str, until: Option<Instant>) -> Result<Link, Error> {
+        let error = match self.reach(until).await {
+            Ok(link) => return Ok(link),
+            Err(error) => error,
+        };
+        self.report(method, None, 0, error.code(), error.message());
+        Err(error)
+    }
+
+    /// Dials until something answers or the limit passes.
+    async fn reach(&self, until: Option<Instant>) -> Result<Link, Error> {
+        let mut cause = "context deadline exceeded".to_owned();
+        loop {
+            if until.is_some_and(|until| until <= Instant::now()) {
+                return Err(Error::Deadline { cause });
+            }
+            match within(until, self.pool.link()).await {
+                Some(Ok(link)) => return Ok(link),
+                Some(Err(why)) => cause = format!("latest balancer error: {why}"),
+                None => return Err(Error::Deadline { cause }),
+            }
+            if within(until, tokio::time::sleep(REDIAL_PAUSE)).await.is_none() {
+                return Err(Error::Deadline { cause });
+            }
+        }
+    }
+
+    async fn ready(&self, link: &Link) -> Result<Grpc<Channel>, tonic::Status> {
+        let mut grpc = Grpc::new(link.channel.clone())
+            .max_decoding_message_size(self.config.recv_bytes_max)
+            .max_encoding_message_size(usize::MAX);
+        grpc.ready().await.map_err(|error| tonic::Status::from_error(error.into()))?;
+        Ok(grpc)
+    }
+
+    fn prepare<T>(&self, message: T, until: Option<Instant>) -> Request<T> {
+        let mut request = Request::new(message);
+        if let Some(until) = until {
+            request.set_timeout(until.saturating_duration_since(Instant::now()));
+        }
+        let version = MetadataValue::from_static(API_VERSION);
+        request.metadata_mut().insert("client-api-version", version);
+        request
+    }
+
+    fn check_size(&self, method: &'static str, found: usize) -> Result<(), Error> {
+        let limit = self.config.send_bytes_max;
+        if found <= limit {
+            return Ok(());
+        }
+        let code = Code::ResourceExhausted;
+        let message = format!("trying to send message larger than max ({found} vs. {limit})");
+        self.report(method, None, 0, code, &message);
+        Err(Status { code, message }.into())
+    }
+
+    fn judge(&self, method: &'static str, link: &Link, attempt: u32, status: &tonic::Status) {
+        self.drop_broken(link, status);
+        let shown = Status::from(status);
+        self.report(method, Some(link), attempt, shown.code, &shown.message);
+    }
+
+    /// A status with a source was made on this side: the connection is the suspect.
+    fn drop_broken(&self, link: &Link, status: &tonic::Status) {
+        if std::error::Error::source(status).is_some() {
+            self.pool.drop_link(link);
+        }
+    }
+
+    fn report(&self, method: &str, link: Option<&Link>, attempt: u32, code: Code, message: &str) {
+        let Some(observer) = &self.config.on_failure else { return };
+        let peer = link.and_then(|link| link.peer.lock().ok().map(|peer| peer.clone()));
+        observer(&Failure {
+            method,
+            target: self.pool.target(),
+            peer: peer.as_ref().map(|(remote, local)| (remote.as_str(), local.as_str())),
+            attempt,
+            code,
+            message,
+        });
+    }
+}
+
+/// The future's output, or `None` once the limit passed.
+async fn within<T>(until: Option<Instant>, future: impl Future<Output = T>) -> Option<T> {
+    match until {
+        Some(until) => tokio::time::timeout_at(until, future).await.ok(),
+        None => Some(future.await),
+    }
+}

@@ -1,0 +1,68 @@
+//! What a client is told: where to go, how long to wait, how much to carry.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ketch_base::limits;
+use tonic::Code;
+
+/// Called once for every call that came back with an error, retried or not.
+pub type Observer = Arc<dyn Fn(&Failure<'_>) + Send + Sync>;
+
+/// One failed attempt, as seen by an [`Observer`].
+#[derive(Debug)]
+pub struct Failure<'a> {
+    /// Path of the method, such as `/etcdserverpb.KV/Put`.
+    pub method: &'a str,
+    /// Address of the first endpoint, without scheme.
+    pub target: &'a str,
+    /// Remote and local address of the connection, where there was one.
+    pub peer: Option<(&'a str, &'a str)>,
+    /// 0 for the first try.
+    pub attempt: u32,
+    /// Status of the attempt.
+    pub code: Code,
+    /// Its text.
+    pub message: &'a str,
+}
+
+/// Settings of a [`crate::Client`].
+#[derive(Clone)]
+pub struct Config {
+    /// `host:port`, `http://host:port` or `unix:path`.
+    pub endpoints: Vec<String>,
+    /// Longest wait for one connection; zero waits as long as the call may take.
+    pub dial_timeout: Duration,
+    /// Longest wait for one whole call, retries and dialling included.
+    pub call_timeout: Option<Duration>,
+    /// Silence after which a connection is pinged; raised to [`KEEPALIVE_FLOOR`].
+    pub keepalive_time: Duration,
+    /// Silence after a ping that ends the connection.
+    pub keepalive_timeout: Duration,
+    /// Largest request, in encoded bytes.
+    pub send_bytes_max: usize,
+    /// Largest answer, in encoded bytes.
+    pub recv_bytes_max: usize,
+    /// Told of every failed attempt.
+    pub on_failure: Option<Observer>,
+}
+
+/// etcd closes connections that ping more often than every 5 seconds; gRPC's own floor is twice
+/// that.
+pub(crate) const KEEPALIVE_FLOOR: Duration = Duration::from_secs(10);
+
+impl Config {
+    /// etcdctl's defaults for these endpoints: 2 s to dial, no limit for a call.
+    pub fn new<E: Into<String>>(endpoints: impl IntoIterator<Item = E>) -> Self {
+        Self {
+            endpoints: endpoints.into_iter().map(Into::into).collect(),
+            dial_timeout: Duration::from_secs(2),
+            call_timeout: None,
+            keepalive_time: Duration::from_secs(2),
+            keepalive_timeout: Duration::from_secs(6),
+            send_bytes_max: limits::REQUEST_BYTES_DEFAULT + limits::GRPC_OVERHEAD_BYTES,
+            recv_bytes_max: i32::MAX as usize,
+            on_failure: None,
+        }
+    }
+}

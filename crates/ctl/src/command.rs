@@ -1,0 +1,65 @@
+//! What each command does: read its arguments, ask the cluster, hand the answer to the printer.
+//!
+//! Every file follows etcdctl in what is checked before the variables are read (arguments) and
+//! what after (formats), because the first complaint is the one users see.
+
+mod alarm;
+mod compaction;
+mod defrag;
+mod del;
+mod endpoint;
+mod exec;
+mod get;
+mod input;
+mod lease;
+mod member;
+mod program;
+mod put;
+mod ranges;
+mod snapshot;
+mod txn;
+mod watch;
+
+use std::future::Future;
+
+use crate::failure::Failure;
+use crate::session::Invocation;
+use crate::tree::Verb;
+
+/// Runs the command that was found.
+pub(crate) fn run(invocation: &Invocation) -> Result<(), Failure> {
+    match invocation.found.spec().verb {
+        Verb::Group | Verb::Help => program::help(invocation),
+        Verb::NotYet | Verb::Lock | Verb::Elect => program::not_yet(invocation),
+        Verb::Options => program::options(),
+        Verb::Version => program::version(),
+        Verb::Put => wait(put::run(invocation)),
+        Verb::Get => wait(get::run(invocation)),
+        Verb::Del => wait(del::run(invocation)),
+        Verb::Txn => wait(txn::run(invocation)),
+        Verb::Compaction => wait(compaction::run(invocation)),
+        Verb::Watch => wait(watch::run(invocation)),
+        Verb::LeaseGrant => wait(lease::grant(invocation)),
+        Verb::LeaseRevoke => wait(lease::revoke(invocation)),
+        Verb::LeaseTimeToLive => wait(lease::time_to_live(invocation)),
+        Verb::LeaseList => wait(lease::list(invocation)),
+        Verb::LeaseKeepAlive => wait(lease::keep_alive(invocation)),
+        Verb::MemberList => wait(member::list(invocation)),
+        Verb::EndpointHealth => wait(endpoint::health(invocation)),
+        Verb::EndpointStatus => wait(endpoint::status(invocation)),
+        Verb::EndpointHashKv => wait(endpoint::hash_kv(invocation)),
+        Verb::AlarmList => wait(alarm::list(invocation)),
+        Verb::AlarmDisarm => wait(alarm::disarm(invocation)),
+        Verb::Defrag => wait(defrag::run(invocation)),
+        Verb::SnapshotSave => wait(snapshot::save(invocation)),
+    }
+}
+
+/// One thread is enough for one command. What still blocks at the end (a read of the terminal)
+/// must not hold the program up.
+fn wait(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let result = runtime.block_on(command);
+    runtime.shutdown_background();
+    result
+}

@@ -1,0 +1,45 @@
+//! `-w protobuf`: the answer as the server encoded it, without delimiter.
+
+use ketch_proto::etcdserverpb::{ResponseHeader, WatchResponse};
+use prost::Message;
+
+use super::{Answer, Printer, Rendered};
+use crate::failure::{BAD_FEATURE, Failure};
+
+pub(super) fn render(printer: &Printer, answer: &Answer<'_>) -> Rendered {
+    Ok(match answer {
+        Answer::Put(answer) => answer.encode_to_vec(),
+        Answer::Get(answer) => answer.encode_to_vec(),
+        Answer::Del(answer) => answer.encode_to_vec(),
+        Answer::Txn(answer) => answer.encode_to_vec(),
+        Answer::Watch(answer) => watch(answer).encode_to_vec(),
+        // etcdctl prints only the header of these.
+        Answer::Grant(answer) => header(answer.header),
+        Answer::KeepAlive(answer) => header(answer.header),
+        Answer::TimeToLive(answer, _) => header(answer.header),
+        Answer::Leases(answer) => header(answer.header),
+        Answer::Members(answer) => answer.encode_to_vec(),
+        Answer::Alarms(answer) => answer.encode_to_vec(),
+        Answer::Revoke(_, answer) => {
+            let header = answer.header.unwrap_or_default();
+            let message = format!(
+                "marshal unsupported for type *clientv3.LeaseRevokeResponse (&{{{{{{}} [] [] 0x0}} \
+                 cluster_id:{}  member_id:{}  revision:{}  raft_term:{} [] 0}})",
+                header.cluster_id, header.member_id, header.revision, header.raft_term
+            );
+            return Err(Failure::new(BAD_FEATURE, message));
+        }
+        Answer::Health(_) | Answer::Status(_) | Answer::HashKv(_) => {
+            return Err(printer.unsupported());
+        }
+    })
+}
+
+fn header(header: Option<ResponseHeader>) -> Vec<u8> {
+    header.unwrap_or_default().encode_to_vec()
+}
+
+/// What Go's client keeps of a watch answer.
+fn watch(answer: &WatchResponse) -> WatchResponse {
+    WatchResponse { watch_id: 0, cancel_reason: String::new(), fragment: false, ..answer.clone() }
+}
