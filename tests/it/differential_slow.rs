@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use anyhow::{Result, bail, ensure};
+use ketch_proto::etcdserverpb::request_op::Request;
 use ketch_proto::etcdserverpb::watch_request::RequestUnion;
 use ketch_proto::etcdserverpb::{
-    PutRequest, PutResponse, RangeRequest, RangeStreamResponse, WatchCreateRequest, WatchRequest,
-    WatchResponse,
+    PutRequest, PutResponse, RangeRequest, RangeStreamResponse, RequestOp, TxnRequest,
+    WatchCreateRequest, WatchRequest, WatchResponse,
 };
 use ketch_tests::op::{Op, parse_script};
 use ketch_tests::pair::Pair;
@@ -57,10 +58,15 @@ async fn leases_expire_alike() -> Result<()> {
 async fn large_events_arrive_alike() -> Result<()> {
     let Some(_) = peers::find("etcd") else { return Ok(()) };
     let mut pair = Pair::start(Program::under_test(), &[], 2).await?;
-    for place in 0..8u8 {
-        let value = vec![b'0' + place; 700_000].into();
-        let put = PutRequest { key: format!("k{}", place % 3).into(), value, ..Default::default() };
-        pair.step(&Op::call("KV/Put", &put)).await?;
+    for place in 0..6u8 {
+        // Two values in one revision: with the previous ones more than one answer holds.
+        let put = |key: &'static str| {
+            let value = vec![b'0' + place; 700_000].into();
+            let put = PutRequest { key: key.into(), value, ..Default::default() };
+            RequestOp { request: Some(Request::RequestPut(put)) }
+        };
+        let txn = TxnRequest { success: vec![put("k1"), put("k2")], ..Default::default() };
+        pair.step(&Op::call("KV/Txn", &txn)).await?;
     }
     let steps = parse_script(
         r#"

@@ -85,7 +85,7 @@ impl Run {
         self.member.restart()?;
         let rpc = Rpc::connect(&self.member.endpoint()).await?;
         self.check(&rpc).await?;
-        if kill % COMPACT_EVERY == 0 {
+        if kill.is_multiple_of(COMPACT_EVERY) {
             self.compact(&rpc).await?;
         }
         let mut load = JoinSet::new();

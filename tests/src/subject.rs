@@ -22,8 +22,8 @@ use crate::rpc::{Answer, Refusal, Rpc};
 use crate::schema::{self, Method};
 use crate::tap::{ANCHOR_KEY, Seen, Tap};
 
-/// Remaining TTLs may differ by this much between two servers asked at nearly the same time.
-const TTL_JITTER_S: i64 = 5;
+/// A remaining TTL counts as the whole one when no more than this is gone: longer than a run.
+const TTL_JITTER_S: i64 = 900;
 
 /// One server and the client state a run keeps about it.
 #[derive(Debug)]
@@ -156,7 +156,7 @@ impl Subject {
         answer.id = self.name_of(answer.id);
         // In the order of a Go map.
         answer.keys.sort();
-        if answer.ttl > 0 && (answer.granted_ttl - answer.ttl).abs() <= TTL_JITTER_S {
+        if answer.ttl > 0 && (0..=TTL_JITTER_S).contains(&(answer.granted_ttl - answer.ttl)) {
             answer.ttl = answer.granted_ttl;
         }
         Ok(answer.encode_to_vec().into())
@@ -266,7 +266,10 @@ pub fn show_watch(answer: &WatchResponse) -> String {
 
 fn mask_status(answer: Bytes) -> Result<Bytes> {
     let answer = StatusResponse::decode(answer)?;
+    // Go's text form of a message has one or two blanks between fields, by the build.
+    let errors = answer.errors.iter().map(|error| error.replace("  ", " ")).collect();
     let masked = StatusResponse {
+        errors,
         db_size: answer.db_size.signum(),
         db_size_in_use: answer.db_size_in_use.signum(),
         raft_index: u64::from(answer.raft_index > 0),
