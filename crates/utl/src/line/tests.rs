@@ -89,15 +89,18 @@ fn lines_are_understood_or_refused() {
         ("group restore --=x", "bad flag syntax: --=x"),
         (
             "group restore --size -1",
-            r#"invalid argument "-1" for "--size" flag: strconv.ParseUint: parsing "-1": invalid syntax"#,
+            "invalid argument \"-1\" for \"--size\" flag: \
+             strconv.ParseUint: parsing \"-1\": invalid syntax",
         ),
         (
             "group restore --rev 9223372036854775808",
-            r#"invalid argument "9223372036854775808" for "--rev" flag: strconv.ParseInt: parsing "9223372036854775808": value out of range"#,
+            "invalid argument \"9223372036854775808\" for \"--rev\" flag: \
+             strconv.ParseInt: parsing \"9223372036854775808\": value out of range",
         ),
         (
             "group restore --force=x",
-            r#"invalid argument "x" for "--force" flag: strconv.ParseBool: parsing "x": invalid syntax"#,
+            "invalid argument \"x\" for \"--force\" flag: \
+             strconv.ParseBool: parsing \"x\": invalid syntax",
         ),
         ("group needy", r#"required flag(s) "name", "rev" not set"#),
         ("group needy --rev 2", r#"required flag(s) "name" not set"#),

@@ -76,13 +76,16 @@ const LINES: &[&str] = &[
     "snapshot restore small.db --data-dir d --name m1 --initial-cluster m1=127.0.0.1:1",
     "snapshot restore small.db --data-dir d --initial-advertise-peer-urls http://[::1]:2380",
     "snapshot restore small.db --data-dir d --initial-advertise-peer-urls http://%zz:9",
-    "snapshot restore small.db --data-dir d --name m1 --initial-advertise-peer-urls http://127.0.0.1:1 \
+    "snapshot restore small.db --data-dir d --name m1 \
+     --initial-advertise-peer-urls http://127.0.0.1:1 \
      --initial-cluster m1=http://127.0.0.1:1,m2=http://127.0.0.1:1",
-    "snapshot restore small.db --data-dir d --name m1 --initial-advertise-peer-urls http://127.0.0.1:1 \
+    "snapshot restore small.db --data-dir d --name m1 \
+     --initial-advertise-peer-urls http://127.0.0.1:1 \
      --initial-cluster m1=http://127.0.0.1:1,m1=http://127.0.0.1:2",
     "snapshot restore small.db --data-dir d --name m1 --initial-cluster m1=http://127.0.0.1:1 \
      --initial-advertise-peer-urls http://127.0.0.1:1,http://127.0.0.1:3",
-    "snapshot restore small.db --data-dir d --name m1 --initial-advertise-peer-urls http://127.0.0.1:1 \
+    "snapshot restore small.db --data-dir d --name m1 \
+     --initial-advertise-peer-urls http://127.0.0.1:1 \
      --initial-cluster m2=http://127.0.0.1:2,m1=http://127.0.0.1:1,m3=http://127.0.0.1:3 \
      --initial-cluster-token other",
 ];
