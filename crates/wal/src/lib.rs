@@ -13,12 +13,24 @@
 //! # Room
 //!
 //! A segment's blocks are made ready ahead of use by [`Preparer`], on another thread, so that a
-//! sync carries data and nothing else. The unused part must read as zeroes: a zero length is the
-//! end of the log, and an all-zero sector is how a torn write is known. [`Room::Zeroed`] zeroes
-//! by the device where it can (nothing is sent), else by writing, which doubles the bytes written;
-//! [`Room::Reserved`] writes nothing ahead, but each sync then records which blocks became used:
-//! 4 KiB more and a third slower (191 against 134 us on ext4). Segments given up are removed, not
-//! reused: a reused one would have to be zeroed as well, or an old record could pass for a new one.
+//! cut does not stall. The unused part must read as zeroes: a zero length is the end of the log,
+//! and an all-zero sector is how a torn write is known. There are two ways, see [`Room`]:
+//!
+//! - Zeroes, by the device where it can (nothing is sent then), else written. A sync carries data
+//!   and nothing else, but all bytes are written twice.
+//! - Reserved blocks. A sync also records which blocks became used.
+//!
+//! ```text
+//! ext4, puts of 272 user bytes   zeroed                        reserved
+//! 1 a sync (0.4 KB)              122 us                        110 us
+//! 32 a sync (11 KB)              129 us, 3.3 bytes a user byte 201 us, 2.5 bytes a user byte
+//! 256 a sync (87 KB)             195 us, 2.9 bytes a user byte 284 us, 1.4 bytes a user byte
+//! ```
+//!
+//! The default zeroes until writes are large, and goes by the segment before.
+//!
+//! Segments given up are removed, not reused: a reused one would have to be zeroed as well, or an
+//! old record could pass for a new one, and reserving it again is what a new file costs too.
 //!
 //! # What is repaired and what is refused
 //!

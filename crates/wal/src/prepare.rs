@@ -11,8 +11,12 @@ use crate::writer::{Config, Room};
 
 const SUFFIX: &str = ".tmp";
 
-/// Prepares the next segment; any thread may hold one, and should call it when told that a
-/// segment was used up ([`Preparer::is_wanted`]), so that a cut finds one ready.
+/// Mean bytes of a write from which on segments are reserved: zeroing writes as much again, a sync
+/// of reserved blocks one block more.
+const DENSE_WRITE_BYTES: u64 = 16 * 1024;
+
+/// Prepares the next segment; any thread may hold one, and should call [`Preparer::prepare`] when
+/// [`Preparer::is_wanted`], so that a cut finds one ready.
 #[derive(Clone)]
 pub struct Preparer(Arc<Slot>);
 
@@ -21,6 +25,10 @@ struct Slot {
     dir: PathBuf,
     config: Config,
     count: AtomicU64,
+    /// Bytes of the segment being written.
+    filled_bytes: AtomicU64,
+    /// Mean bytes of its writes.
+    write_bytes: AtomicU64,
     /// Held while zeroing, so that a cut waits for a segment under way instead of making another.
     ready: Mutex<Option<Prepared>>,
 }
@@ -38,27 +46,30 @@ impl Preparer {
             dir,
             config,
             count: AtomicU64::new(0),
+            filled_bytes: AtomicU64::new(0),
+            write_bytes: AtomicU64::new(0),
             ready: Mutex::default(),
         }))
     }
 
-    /// Makes a segment ready unless one is; blocks for as long as its zeroing takes. `false` if
+    /// Makes a segment ready if one is wanted; blocks for as long as its zeroing takes. `false` if
     /// there was nothing to do.
     ///
     /// # Errors
     /// [`Error::Io`], as when the disk is full; the log goes on and tries by itself when it must.
     pub fn prepare(&self) -> Result<bool, Error> {
         let mut ready = self.0.ready.lock().unwrap_or_else(PoisonError::into_inner);
-        if ready.is_some() {
+        if ready.is_some() || !self.0.is_half_full() {
             return Ok(false);
         }
         *ready = Some(self.0.make()?);
         Ok(true)
     }
 
-    /// Whether no segment is ready; `false` while one is under way.
+    /// Whether the segment being written is half full and none is ready; `false` while one is
+    /// under way. Cheap enough to ask after every write.
     pub fn is_wanted(&self) -> bool {
-        self.0.ready.try_lock().is_ok_and(|ready| ready.is_none())
+        self.0.is_half_full() && self.0.ready.try_lock().is_ok_and(|ready| ready.is_none())
     }
 
     /// Takes the segment made ready, waiting for one under way, or makes one now.
@@ -69,26 +80,44 @@ impl Preparer {
             None => self.0.make(),
         }
     }
+
+    /// Tells how full the segment is and how large its writes are.
+    pub(crate) fn note(&self, filled_bytes: u64, write_bytes: u64) {
+        self.0.filled_bytes.store(filled_bytes, Ordering::Relaxed);
+        self.0.write_bytes.store(write_bytes, Ordering::Relaxed);
+    }
 }
 
 impl Slot {
     fn make(&self) -> Result<Prepared, Error> {
         let number = self.count.fetch_add(1, Ordering::Relaxed) % 2;
         let path = self.dir.join(format!("{number}{SUFFIX}"));
-        let file = make(&*self.disk, &path, self.config)?;
+        let is_dense = self.write_bytes.load(Ordering::Relaxed) >= DENSE_WRITE_BYTES;
+        let file = make(&*self.disk, &path, self.config, is_dense)?;
         Ok(Prepared { path, file })
+    }
+
+    fn is_half_full(&self) -> bool {
+        self.filled_bytes.load(Ordering::Relaxed) >= self.config.segment_bytes / 2
     }
 }
 
 /// Makes a file of one segment's size that reads as zeroes, locked.
-pub(crate) fn make(disk: &dyn Disk, path: &Path, config: Config) -> Result<Arc<dyn File>, Error> {
+pub(crate) fn make(
+    disk: &dyn Disk,
+    path: &Path,
+    config: Config,
+    is_dense: bool,
+) -> Result<Arc<dyn File>, Error> {
     let file = disk.open(path, Open::Create).map_err(Error::io(path))?;
     if !file.try_lock().map_err(Error::io(path))? {
         return Err(Error::Locked { path: path.to_path_buf() });
     }
-    let done = match config.room {
-        Room::Zeroed => file.zero_to(config.segment_bytes),
-        Room::Reserved => file.reserve_to(config.segment_bytes),
+    let reserve = config.room == Room::Reserved || config.room == Room::Adaptive && is_dense;
+    let done = if reserve {
+        file.reserve_to(config.segment_bytes)
+    } else {
+        file.zero_to(config.segment_bytes)
     };
     done.map_err(Error::io(path))?;
     Ok(file)

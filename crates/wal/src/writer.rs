@@ -20,10 +20,13 @@ use crate::tail::Tail;
 /// How the room of a segment is made ready.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Room {
-    /// Zeroes on disk: the fastest syncs.
+    /// Zeroed or reserved, whichever writes less with writes as large as those of the segment
+    /// before. The first segment is zeroed.
     #[default]
+    Adaptive,
+    /// Zeroes on disk: the fastest syncs.
     Zeroed,
-    /// Blocks reserved, nothing written: the fewest bytes.
+    /// Blocks reserved, nothing written ahead: each sync has more to record.
     Reserved,
 }
 
@@ -83,6 +86,8 @@ pub struct Writer {
     failed: bool,
     preparer: Preparer,
     stats: Stats,
+    /// As of the start of the segment.
+    stats_before: Stats,
 }
 
 impl Writer {
@@ -105,7 +110,7 @@ impl Writer {
         disk.create_dir_all(&making).map_err(Error::io(&making))?;
         let name = Name { seq: 0, index: 0 };
         let path = name.path(&making);
-        let file = prepare::make(&*disk, &path, config)?;
+        let file = prepare::make(&*disk, &path, config, false)?;
 
         let mut encoder = Encoder::default();
         let mut tail = Tail::new(Arc::clone(&file));
@@ -135,6 +140,7 @@ impl Writer {
             failed: false,
             preparer,
             stats: Stats::default(),
+            stats_before: Stats::default(),
         })
     }
 
@@ -164,6 +170,7 @@ impl Writer {
             failed: false,
             preparer,
             stats: Stats::default(),
+            stats_before: Stats::default(),
         };
         if start.offset == 0 {
             writer.head();
@@ -219,6 +226,9 @@ impl Writer {
         self.stats.syncs += 1;
         let done = self.tail.file.sync_data();
         self.on_tail(done)?;
+        let record_bytes = self.stats.record_bytes - self.stats_before.record_bytes;
+        let syncs = self.stats.syncs - self.stats_before.syncs;
+        self.preparer.note(self.tail.offset(), record_bytes / syncs.max(1));
         Ok(true)
     }
 
@@ -313,6 +323,8 @@ impl Writer {
         self.disk.rename(&prepared.path, &path).map_err(Error::io(&path))?;
         self.disk.sync_dir(&self.dir).map_err(Error::io(&self.dir))?;
         self.segments.push_back(Segment { name, path, file: prepared.file });
+        self.stats_before = self.stats;
+        self.preparer.note(self.tail.offset(), 0);
         Ok(())
     }
 

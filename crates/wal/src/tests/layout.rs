@@ -106,9 +106,17 @@ fn a_segment_made_ready_is_used_and_one_left_over_is_removed() {
     let disk = SimDisk::new(1);
     let mut writer = create(&disk).expect("new");
     let preparer = writer.preparer();
+    let mut fill = |index: u64| {
+        writer.save([&entry(index, vec![1; 9_000])], None).expect("sim");
+        writer.sync().expect("sim");
+    };
+    assert!(!preparer.is_wanted() && !preparer.prepare().expect("sim"), "not half full");
+    fill(1);
     assert!(preparer.is_wanted() && preparer.prepare().expect("sim"));
-    assert!(!preparer.is_wanted() && !preparer.prepare().expect("sim"));
-    writer.save([&entry(1, vec![1; 17_000])], None).expect("sim");
+    assert!(!preparer.is_wanted() && !preparer.prepare().expect("sim"), "ready");
+    fill(2);
+    assert!(!preparer.is_wanted(), "used, and the new one is empty");
+    fill(3);
     assert!(preparer.is_wanted() && preparer.prepare().expect("sim"));
     assert_eq!(disk.list(dir()).expect("sim").last().map(String::as_str), Some("1.tmp"));
     drop((writer, preparer));
