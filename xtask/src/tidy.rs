@@ -98,7 +98,9 @@ fn check_file(root: &Path, path: &Path, findings: &mut Findings) -> Result<()> {
     if lines > FILE_LINES_MAX {
         findings.add("file-lines", &subject, &format!("{lines} lines, {FILE_LINES_MAX} allowed"));
     }
-    let long = text.lines().filter(|line| line.chars().count() > LINE_CHARACTERS_MAX).count();
+    // rustfmt cannot break a string; a table of texts may be wider.
+    let is_long = |line: &&str| line.chars().count() > LINE_CHARACTERS_MAX && !line.contains('"');
+    let long = text.lines().filter(is_long).count();
     if long > 0 && !text.contains("#[rustfmt::skip]") {
         findings.add("line-width", &subject, &format!("{long} lines over {LINE_CHARACTERS_MAX}"));
     }
