@@ -8,7 +8,7 @@ use ketch_base::limits;
 use tokio::sync::watch;
 
 use crate::body::Body;
-use crate::grpc::{self, Reflection};
+use crate::grpc::{self, Reflection, UnfinishedTotal};
 use crate::plain;
 use crate::ports::{Observer, Ports};
 
@@ -55,6 +55,7 @@ pub struct Edge<P> {
     pub(crate) observer: Arc<dyn Observer>,
     pub(crate) config: EdgeConfig,
     pub(crate) reflection: Reflection,
+    pub(crate) unfinished: UnfinishedTotal,
     phase: watch::Sender<Phase>,
 }
 
@@ -74,7 +75,9 @@ impl<P: Ports> Edge<P> {
     pub fn new(ports: Arc<P>, config: EdgeConfig) -> Arc<Self> {
         let observer: Arc<dyn Observer> = Arc::clone(&ports) as _;
         let phase = watch::Sender::new(Phase::Serving);
-        Arc::new(Self { ports, observer, config, reflection: Reflection::new(), phase })
+        let reflection = Reflection::new();
+        let unfinished = UnfinishedTotal::default();
+        Arc::new(Self { ports, observer, config, reflection, unfinished, phase })
     }
 
     /// What `grpc.health.v1` says from now on.

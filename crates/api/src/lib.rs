@@ -2,7 +2,7 @@
 //!
 //! Invariant: knows nothing of raft, storage or disk; all state is behind [`ports`].
 //! Invariant: decides what can be decided from the request alone, and nothing else.
-//! Invariant: holds at most one chunk (`RANGE_CHUNK_BYTES`) of a range at a time, however long it is.
+//! Invariant: holds at most one chunk (`RANGE_CHUNK_BYTES`) of a range at a time, however long.
 //!
 //! ```
 //! use ketch_api::{Kind, Method};

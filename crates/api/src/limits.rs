@@ -31,3 +31,6 @@ pub const WATCH_GATHER_BYTES: usize = 32 * 1024;
 pub const MESSAGE_RESERVE_BYTES: usize = 256 * 1024;
 /// Time to live of a lease that Lock and Campaign grant when given none (etcd).
 pub const SESSION_TTL_SECONDS: i64 = 60;
+/// Unfinished request messages of all calls together; what would go above it is refused. Whole
+/// messages that come in one piece never count.
+pub const UNFINISHED_BYTES: usize = 256 * 1024 * 1024;

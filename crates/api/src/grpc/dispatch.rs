@@ -7,6 +7,7 @@ use http::{HeaderValue, Method as Verb, Request, Response, StatusCode, header};
 use ketch_base::{GrpcCode, limits};
 
 use super::call::{Call, refusal};
+use super::encoding::Encoding;
 use super::frames::{Frames, Inbound};
 use super::metadata::{self, Metadata};
 use super::record::Record;
@@ -42,14 +43,15 @@ where
     let mut record = Record::begin(&edge.observer, method);
     let (parts, body) = request.into_parts();
     let max_message_bytes = edge.config.max_request_bytes + limits::GRPC_OVERHEAD_BYTES;
-    let frames = Frames::new(body, max_message_bytes);
-    let metadata = match Metadata::read(&parts, timeout) {
-        Ok(metadata) => metadata,
+    let encoding = match Encoding::read(&parts.headers) {
+        Ok(encoding) => encoding,
         Err(status) => {
             record.end(status.number);
             return refusal(&status, content_type);
         }
     };
+    let frames = Frames::new(body, encoding, max_message_bytes, &edge.unfinished);
+    let metadata = Metadata::read(&parts, timeout);
     let call = Call { frames, metadata, record, content_type };
     match method {
         Method::Range => kv::range(edge, call).await,

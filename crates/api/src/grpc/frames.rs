@@ -5,6 +5,8 @@ use http_body_util::BodyExt;
 use ketch_base::GrpcCode;
 use prost::Message;
 
+use super::encoding::Encoding;
+use super::unfinished::{Total, Unfinished};
 use crate::limits::MESSAGE_RESERVE_BYTES;
 use crate::status::Status;
 
@@ -14,8 +16,10 @@ pub(crate) const FRAME_HEADER_BYTES: usize = 5;
 /// Reads messages off a request body.
 pub(crate) struct Frames<B> {
     body: B,
-    buffer: BytesMut,
+    encoding: Encoding,
     max_message_bytes: usize,
+    buffer: BytesMut,
+    unfinished: Unfinished,
 }
 
 /// A request body as this module needs it.
@@ -23,13 +27,25 @@ pub(crate) trait Inbound: http_body::Body<Data = Bytes> + Send + Unpin + 'static
 
 impl<B: http_body::Body<Data = Bytes> + Send + Unpin + 'static> Inbound for B {}
 
+/// A frame header, checked.
+struct Header {
+    flag: u8,
+    message_bytes: usize,
+}
+
 impl<B: Inbound> Frames<B> {
-    pub(crate) fn new(body: B, max_message_bytes: usize) -> Self {
-        Self { body, buffer: BytesMut::new(), max_message_bytes }
+    pub(super) fn new(
+        body: B,
+        encoding: Encoding,
+        max_message_bytes: usize,
+        unfinished: &Total,
+    ) -> Self {
+        let unfinished = Unfinished::new(unfinished);
+        Self { body, encoding, max_message_bytes, buffer: BytesMut::new(), unfinished }
     }
 
     /// The next message, or `None` where the client has no more. Cancel safe.
-    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Status> {
+    pub(super) async fn next(&mut self) -> Result<Option<Bytes>, Status> {
         loop {
             if let Some(message) = self.buffered()? {
                 return Ok(Some(message));
@@ -45,48 +61,51 @@ impl<B: Inbound> Frames<B> {
             // The usual request: one message, one chunk. Copied, because the chunk is a slice
             // of the connection's read buffer and would keep all of it alive.
             if self.buffer.is_empty()
-                && let Some(length) = self.length(&chunk)?
-                && chunk.len() == FRAME_HEADER_BYTES + length
+                && let Some(header) = self.header(&chunk)?
+                && chunk.len() == FRAME_HEADER_BYTES + header.message_bytes
             {
-                return Ok(Some(Bytes::copy_from_slice(&chunk[FRAME_HEADER_BYTES..])));
+                let message = Bytes::copy_from_slice(&chunk[FRAME_HEADER_BYTES..]);
+                return self.open(&header, message).map(Some);
             }
             self.buffer.extend_from_slice(&chunk);
+            self.unfinished.hold(self.buffer.len())?;
         }
     }
 
     fn buffered(&mut self) -> Result<Option<Bytes>, Status> {
-        let Some(length) = self.length(&self.buffer)? else { return Ok(None) };
-        let whole = FRAME_HEADER_BYTES + length;
+        let Some(header) = self.header(&self.buffer)? else { return Ok(None) };
+        let whole = FRAME_HEADER_BYTES + header.message_bytes;
         if self.buffer.len() < whole {
             self.buffer.reserve((whole - self.buffer.len()).min(MESSAGE_RESERVE_BYTES));
             return Ok(None);
         }
         let frame = self.buffer.split_to(whole).freeze();
-        Ok(Some(frame.slice(FRAME_HEADER_BYTES..)))
+        self.unfinished.hold(self.buffer.len())?;
+        self.open(&header, frame.slice(FRAME_HEADER_BYTES..)).map(Some)
+    }
+
+    fn open(&self, header: &Header, message: Bytes) -> Result<Bytes, Status> {
+        self.encoding.open(header.flag, message, self.max_message_bytes)
     }
 
     /// Reads a frame header, if it is all there.
-    fn length(&self, bytes: &[u8]) -> Result<Option<usize>, Status> {
+    fn header(&self, bytes: &[u8]) -> Result<Option<Header>, Status> {
         let [flag, a, b, c, d, ..] = *bytes else { return Ok(None) };
-        let length = u32::from_be_bytes([a, b, c, d]) as usize;
+        let message_bytes = u32::from_be_bytes([a, b, c, d]) as usize;
         let max = self.max_message_bytes;
-        if length > max {
+        if message_bytes > max {
             return Err(Status::new(
                 GrpcCode::ResourceExhausted,
-                format!("grpc: received message larger than max ({length} vs. {max})"),
+                format!("grpc: received message larger than max ({message_bytes} vs. {max})"),
             ));
         }
-        match flag {
-            0 => Ok(Some(length)),
-            1 => Err(Status::new(
-                GrpcCode::Internal,
-                "grpc: compressed flag set with identity or empty encoding",
-            )),
-            flag => Err(Status::new(
+        if flag > 1 {
+            return Err(Status::new(
                 GrpcCode::Internal,
                 format!("grpc: received unexpected payload format {flag}"),
-            )),
+            ));
         }
+        Ok(Some(Header { flag, message_bytes }))
     }
 
     fn end(&self) -> Result<Option<Bytes>, Status> {

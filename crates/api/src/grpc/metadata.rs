@@ -22,16 +22,15 @@ pub(crate) struct Metadata {
 }
 
 impl Metadata {
-    pub(crate) fn read(parts: &Parts, timeout: Option<Duration>) -> Result<Self, Status> {
+    pub(crate) fn read(parts: &Parts, timeout: Option<Duration>) -> Self {
         let fields = &parts.headers;
-        check_encoding(fields)?;
         let client_version = fields.get("client-api-version").map(|value| {
             std::str::from_utf8(value.as_bytes())
                 .map(str::to_owned)
                 .map_err(|_| Code::InvalidClientAPIVersion)
         });
         let needs_leader = fields.get("hasleader").is_some_and(|value| value == "true");
-        Ok(Self { client_version, needs_leader, timeout })
+        Self { client_version, needs_leader, timeout }
     }
 
     /// What etcd checks before a handler: the version can be read, a leader is there if asked.
@@ -49,19 +48,6 @@ impl Metadata {
             return Err(Status::from(Code::NoLeader));
         }
         Ok(())
-    }
-}
-
-fn check_encoding(fields: &HeaderMap) -> Result<(), Status> {
-    match fields.get("grpc-encoding").map(http::HeaderValue::as_bytes) {
-        None | Some(b"" | b"identity") => Ok(()),
-        Some(other) => Err(Status::new(
-            GrpcCode::Unimplemented,
-            format!(
-                "grpc: Decompressor is not installed for grpc-encoding \"{}\"",
-                String::from_utf8_lossy(other)
-            ),
-        )),
     }
 }
 

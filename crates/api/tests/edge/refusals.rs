@@ -1,7 +1,11 @@
 //! Every refusal a client can meet before the server's state matters, word for word as the real
 //! etcd 3.7.1 gave it to the same bytes.
 
+use std::io::Write;
+
 use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use ketch_base::Code;
 use ketch_proto::etcdserverpb::RangeRequest;
 
@@ -27,6 +31,12 @@ async fn check(cases: &[Case<'_>]) {
 
 fn whole(message: &'static [u8]) -> Bytes {
     frame(0, message)
+}
+
+fn gzipped(message: &[u8]) -> Vec<u8> {
+    let mut packed = GzEncoder::new(Vec::new(), Compression::default());
+    packed.write_all(message).expect("memory");
+    packed.finish().expect("memory")
 }
 
 #[tokio::test]
@@ -65,6 +75,29 @@ async fn framing() {
         ),
         (RANGE, &[], frame(7, KEY_A), 200, "13 grpc: received unexpected payload format 7"),
         (RANGE, &[("grpc-encoding", b"identity")], whole(KEY_A), 200, "0"),
+        (RANGE, &[("grpc-encoding", b"gzip")], whole(KEY_A), 200, "0"),
+        (RANGE, &[("grpc-encoding", b"gzip")], frame(1, &gzipped(KEY_A)), 200, "0"),
+        (
+            RANGE,
+            &[("grpc-encoding", b"gzip")],
+            frame(1, KEY_A),
+            200,
+            "13 grpc: failed to decompress the message: unexpected EOF",
+        ),
+        (
+            RANGE,
+            &[("grpc-encoding", b"gzip")],
+            frame(1, b"0123456789012345678901234567890"),
+            200,
+            "13 grpc: failed to decompress the message: gzip: invalid header",
+        ),
+        (
+            RANGE,
+            &[("grpc-encoding", b"gzip")],
+            frame(1, &gzipped(&vec![0; 3 << 20])),
+            200,
+            "8 grpc: received message after decompression larger than max 2097152",
+        ),
         (
             RANGE,
             &[("grpc-encoding", b"foo")],
