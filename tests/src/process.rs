@@ -56,6 +56,20 @@ impl Options {
     }
 }
 
+/// How a start went.
+#[derive(Debug)]
+pub enum Start {
+    /// The member is healthy.
+    Serving,
+    /// The process ended by itself.
+    Ended {
+        /// How.
+        status: ExitStatus,
+        /// What it printed in this life.
+        log: String,
+    },
+}
+
 /// A member's process, its folder and its ports. Dropping it kills the process.
 #[derive(Debug)]
 pub struct Member {
@@ -93,8 +107,34 @@ impl Member {
     /// # Errors
     /// As `start`.
     pub fn restart(&mut self) -> Result<()> {
+        match self.try_start()? {
+            Start::Serving => Ok(()),
+            Start::Ended { status, .. } => {
+                bail!("the member ended with {status}; {}", self.log_tail())
+            }
+        }
+    }
+
+    /// Starts the process and tells how that ends: serving, or with a status and last words.
+    ///
+    /// # Errors
+    /// When neither comes in time.
+    pub fn try_start(&mut self) -> Result<Start> {
+        let before = self.log().len();
         self.spawn()?;
-        self.wait_healthy()
+        let end = Instant::now() + READY_LIMIT;
+        while Instant::now() < end {
+            if self.http_get("/health").is_ok_and(|(code, _)| code == 200) {
+                return Ok(Start::Serving);
+            }
+            let child = self.child.as_mut().context("just started")?;
+            if let Some(status) = child.try_wait()? {
+                self.child = None;
+                return Ok(Start::Ended { status, log: self.log().split_off(before) });
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        bail!("neither serving nor ended; {}", self.log_tail());
     }
 
     /// Starts the process and does not wait.
@@ -227,28 +267,6 @@ impl Member {
         let (head, body) = answer.split_once("\r\n\r\n").context("no end of the HTTP head")?;
         let code = head.split_whitespace().nth(1).and_then(|text| text.parse().ok());
         Ok((code.context("no HTTP status")?, body.to_owned()))
-    }
-
-    /// Waits until `/health` says so.
-    ///
-    /// # Errors
-    /// When the process exits first or a minute passes.
-    pub fn wait_healthy(&mut self) -> Result<()> {
-        let end = Instant::now() + READY_LIMIT;
-        loop {
-            if self.http_get("/health").is_ok_and(|(code, _)| code == 200) {
-                return Ok(());
-            }
-            let child = self.child.as_mut().context("the member is not running")?;
-            if let Some(status) = child.try_wait()? {
-                self.child = None;
-                bail!("the member ended with {status}; {}", self.log_tail());
-            }
-            if Instant::now() > end {
-                bail!("the member is not healthy after {READY_LIMIT:?}; {}", self.log_tail());
-            }
-            std::thread::sleep(Duration::from_millis(10));
-        }
     }
 
     /// Prints what the log says of a panic, if anything.
