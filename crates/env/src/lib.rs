@@ -20,9 +20,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub mod real;
-pub mod unsynced;
 #[cfg(feature = "sim")]
 pub mod sim;
+pub mod unsynced;
 
 /// How a file is opened; always for reading and writing unless said otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

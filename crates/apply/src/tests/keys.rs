@@ -95,7 +95,8 @@ fn a_transaction_is_one_revision_and_reads_its_own_writes() {
          put b 1
             -> r3 | put b @3.0
          txn ? get a ; put x 1 prev ; get x ; del none ; del b prev ; get b
-            -> r4 yes: get r3 n=1 a=1(2,2,1); put r4; get r4 n=1 x=1(4,4,1); del r4 n=0; del r4 n=1 was b=1(3,3,1); get r4 n=0 | put x @4.0, del b @4.1
+            -> r4 yes: get r3 n=1 a=1(2,2,1); put r4; get r4 n=1 x=1(4,4,1); del r4 n=0;
+              + del r4 n=1 was b=1(3,3,1); get r4 n=0 | put x @4.0, del b @4.1
          txn ? del none ; get a
             -> r4 yes: del r4 n=0; get r4 n=1 a=1(2,2,1)
          txn mod(a)=9 ? put y 1 : put z 1
@@ -151,7 +152,8 @@ fn nested_branches_are_chosen_before_the_first_write() {
         "put a 1
             -> r2 | put a @2.0
          txn ? put a 2 ; ( value(a)=2 ? put yes 1 : put no 1 ) ; get a end=z
-            -> r3 yes: put r3; ( r0 no: put r3 ); get r3 n=2 a=2(2,3,2) no=1(3,3,1) | put a @3.0, put no @3.1
+            -> r3 yes: put r3; ( r0 no: put r3 );
+              + get r3 n=2 a=2(2,3,2) no=1(3,3,1) | put a @3.0, put no @3.1
          txn ? ( version(a)=2 ? ( mod(a)=3 ? get a ) ; del no )
             -> r4 yes: ( r0 yes: ( r0 yes: get r3 n=1 a=2(2,3,2) ); del r4 n=1 ) | del no @4.0",
     );
@@ -193,7 +195,8 @@ fn transactions_that_only_read_need_no_entry() {
          put a 2
             -> r3 | put a @3.0
          read value(a)=2 ? get a ; get a rev=2 ; ( value(a)=1 ? : get none ) ; get a rev=-1
-            -> r3 yes: get r3 n=1 a=2(2,3,2); get r3 n=1 a=1(2,2,1); ( r0 no: get r3 n=0 ); get r3 n=1 a=2(2,3,2)
+            -> r3 yes: get r3 n=1 a=2(2,3,2); get r3 n=1 a=1(2,2,1); ( r0 no: get r3 n=0 );
+              + get r3 n=1 a=2(2,3,2)
          read ? get a rev=4
             -> etcdserver: mvcc: required revision is a future revision
          compact 3

@@ -1,4 +1,5 @@
-//! Transcripts of the machine: a line is an entry, a line that begins with `->` its outcome.
+//! Transcripts of the machine: a line is an entry, a line that begins with `->` its outcome,
+//! one that begins with `+` goes on with the line before.
 //!
 //! ```text
 //! put KEY VALUE [lease=N] [prev] [ignore-value] [ignore-lease]
@@ -24,17 +25,24 @@ fn check(transcript: &str) {
 }
 
 fn check_on(driver: &mut Driver, transcript: &str) {
-    let mut call = "";
-    let mut answer: Option<String> = None;
+    let mut lines: Vec<String> = Vec::new();
     for line in transcript.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        match (line.strip_prefix('+'), lines.last_mut()) {
+            (Some(more), Some(last)) => last.push_str(more),
+            _ => lines.push(line.to_owned()),
+        }
+    }
+    let mut call = String::new();
+    let mut answer: Option<String> = None;
+    for line in lines {
         match line.strip_prefix("->") {
             Some(expected) => {
                 let found = answer.take().expect("one answer per call");
                 assert_eq!(found, expected.trim(), "{call}");
             }
             None => {
+                answer = Some(driver.run(&line));
                 call = line;
-                answer = Some(driver.run(line));
             }
         }
     }
