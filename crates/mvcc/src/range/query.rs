@@ -16,6 +16,8 @@ pub(crate) struct Query {
     /// Most rows of the answer; `u64::MAX` if there is no limit.
     pub(crate) limit: u64,
     pub(crate) sort: Option<Sort>,
+    /// Rows, first in key order, that are looked at before they are sorted.
+    pub(crate) sorted_rows: u64,
     pub(crate) rows: What,
     filter: Option<Filter>,
 }
@@ -80,13 +82,19 @@ impl Query {
         // A target other than the key sorts even without an order, and then upwards.
         let descending = order == SortOrder::Descend;
         let sorts = target != SortTarget::Key || descending;
+        let limit = u64::try_from(request.limit).ok().filter(|n| *n > 0).unwrap_or(u64::MAX);
+        let filter = Filter::new(request);
+        // etcd fetches one row more than the limit where neither order nor filter is given, and
+        // sorts those by the target all the same.
+        let cuts_first = order == SortOrder::None && filter.is_none();
         Ok(Self {
             range: KeyRange::new(request.key.clone(), request.range_end.clone()),
             at,
-            limit: u64::try_from(request.limit).ok().filter(|n| *n > 0).unwrap_or(u64::MAX),
+            limit,
             sort: sorts.then_some(Sort { target, descending }),
+            sorted_rows: if cuts_first { limit.saturating_add(1) } else { u64::MAX },
             rows,
-            filter: Filter::new(request),
+            filter,
         })
     }
 

@@ -187,7 +187,8 @@ impl Visit for Gather<'_> {
         let history = &entry.history;
         let Some((place, version)) = history.seen(self.query.at) else { return true };
         self.count += 1;
-        if self.query.admits(version, || history.birth(place)) {
+        let wanted = self.count <= self.query.sorted_rows;
+        if wanted && self.query.admits(version, || history.birth(place)) {
             let rank = match self.target {
                 SortTarget::Key => self.count as i64,
                 SortTarget::Mod => version.main,

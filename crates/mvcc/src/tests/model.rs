@@ -112,8 +112,17 @@ impl Model {
                     row.create_revision,
                 )
         });
-        sort(request, &mut rows);
         let limit = usize::try_from(request.limit).ok().filter(|limit| *limit > 0);
+        let bounds = [
+            request.min_mod_revision,
+            request.max_mod_revision,
+            request.min_create_revision,
+            request.max_create_revision,
+        ];
+        if request.sort_order == 0 && bounds == [0; 4] {
+            rows.truncate(limit.map_or(usize::MAX, |limit| limit.saturating_add(1)));
+        }
+        sort(request, &mut rows);
         let more = limit.is_some_and(|limit| rows.len() > limit);
         rows.truncate(limit.unwrap_or(usize::MAX));
         if request.keys_only {

@@ -84,11 +84,25 @@ fn orders() {
     check(f, order(4, 2), &format!("{B}{C}{A}(3)"));
     check(f, order(2, 1), &format!("{A}{B}{C}(3)"));
     check(f, order(3, 1), &format!("{B}{A}{C}(3)"));
-    // A target without an order sorts upwards, before the limit applies.
+    // A target without an order sorts upwards.
     check(f, RangeRequest { limit: 1, ..order(1, 0) }, &format!("{B}(3)+"));
     check(f, RangeRequest { limit: 2, ..order(1, 0) }, &format!("{B}{C}(3)+"));
     check(f, order(9, 0), "InvalidSortOption");
     check(f, order(0, 9), "InvalidSortOption");
+}
+
+#[test]
+fn a_limit_cuts_before_a_target_without_order() {
+    let f = &mut small();
+    f.put("b", "3");
+    f.put("a", "4");
+    let by_mod = |sort_order| RangeRequest { sort_target: 3, sort_order, ..everything() };
+    let first = |request| RangeRequest { limit: 1, ..request };
+    // One more than the limit is fetched, by key: a and b.
+    check(f, first(by_mod(0)), "b=3@3.6.2 (3)+");
+    check(f, first(by_mod(1)), &format!("{C}(3)+"));
+    check(f, RangeRequest { min_mod_revision: 1, ..first(by_mod(0)) }, &format!("{C}(3)+"));
+    check(f, RangeRequest { limit: i64::MAX, ..by_mod(0) }, &format!("{C}b=3@3.6.2 a=4@2.7.3 (3)"));
 }
 
 #[test]
