@@ -71,7 +71,12 @@ pub(crate) fn hash_kv(shared: &Arc<Shared>, asked: i64) -> Result<HashKv, Error>
     if asked > revision {
         return Err(Code::FutureRev.into());
     }
-    let at = if asked <= 0 { revision } else { asked };
+    let at = if asked == 0 { revision } else { asked };
+    if at < 0 {
+        // etcd looks for rows up to a revision before all: it finds none.
+        let hash = Hasher::new(compacted, Keep::LastPuts).crc;
+        return Ok(HashKv { hash, compact_revision: compacted, hash_revision: at, revision });
+    }
     let keep = if any_alive(&shared.index, at) { Keep::SeenAt(at) } else { Keep::LastPuts };
     let mut hasher = Hasher::new(compacted, keep);
     let view = shared.backend.view();

@@ -41,7 +41,7 @@ fn a_small_history() {
     f.put("a", "0");
     f.put("c", "1");
     compact(f, 3, &[(0, 3_116_897_807, 3, 5), (4, 4_265_193_257, 3, 4)]);
-    check(f, &[(3, 1_151_892_986, -1, 3)]);
+    check(f, &[(3, 1_151_892_986, -1, 3), (-1, 1_084_519_789, 3, -1)]);
     refused(f, 2, ketch_base::Code::Compacted);
     refused(f, 6, ketch_base::Code::FutureRev);
     f.delete("a");
