@@ -44,8 +44,7 @@ pub fn cost_put(put: &PutRequest) -> i64 {
     PUT_OVERHEAD_BYTES.saturating_add(i64::try_from(bytes).unwrap_or(i64::MAX))
 }
 
-/// What a transaction is reckoned to add: the dearer branch. Nested transactions count nothing, as
-/// in etcd.
+/// What a transaction is reckoned to add: its dearer branch, and so for those nested in it.
 pub fn cost_txn(txn: &TxnRequest) -> i64 {
     let branch = |ops: &[RequestOp]| ops.iter().map(cost_op).fold(0, i64::saturating_add);
     branch(&txn.success).max(branch(&txn.failure))
@@ -59,6 +58,7 @@ pub fn cost_lease_grant() -> i64 {
 fn cost_op(op: &RequestOp) -> i64 {
     match &op.request {
         Some(Request::RequestPut(put)) => cost_put(put),
+        Some(Request::RequestTxn(txn)) => cost_txn(txn),
         _ => 0,
     }
 }
@@ -79,6 +79,9 @@ mod tests {
             TxnRequest { success: vec![put(9)], failure: vec![put(9), put(0)], compare: vec![] };
         assert_eq!(cost_txn(&txn), 266 + 257);
         assert_eq!(cost_txn(&TxnRequest::default()), 0);
+        let nested = RequestOp { request: Some(Request::RequestTxn(txn)) };
+        let outer = TxnRequest { success: vec![nested, put(0)], ..Default::default() };
+        assert_eq!(cost_txn(&outer), 266 + 257 + 257);
     }
 
     #[test]
