@@ -39,7 +39,6 @@ impl Cluster for Member {
         &self,
         request: MemberUpdateRequest,
     ) -> Result<MemberUpdateResponse, Code> {
-        check_urls(&request.peer_ur_ls)?;
         self.check_known(request.id)?;
         self.check_unused(&request.peer_ur_ls)?;
         Err(Code::ClusterUnsupported)

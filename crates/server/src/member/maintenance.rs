@@ -32,7 +32,7 @@ impl Maintenance for Member {
         }
         errors.extend(alarms.iter().map(|alarm| {
             let kind = AlarmType::try_from(alarm.alarm).unwrap_or(AlarmType::None);
-            format!("memberID:{} alarm:{} ", alarm.member_id, kind.as_str_name())
+            format!("memberID:{} alarm:{}", alarm.member_id, kind.as_str_name())
         }));
         Ok(StatusResponse {
             header: Some(self.header_now()),
@@ -78,7 +78,8 @@ impl Maintenance for Member {
         }
         finished.await.map_err(|_| Code::Stopped)??;
         tracing::info!("finished defragment");
-        Ok(DefragmentResponse { header: Some(self.header_now()) })
+        // etcd's answer has no header.
+        Ok(DefragmentResponse { header: None })
     }
 
     async fn hash(&self) -> Result<HashResponse, Code> {
