@@ -56,6 +56,7 @@ pub struct Config {
     /// voter; 0 is never.
     pub stall_ticks: u32,
     /// A leader that is removed or made a learner becomes a follower when that change is applied.
+    /// Otherwise it keeps its term busy, taking nothing, until its process is stopped.
     pub step_down_on_removal: bool,
     /// Where election timeouts are drawn from.
     pub seed: u64,
@@ -78,7 +79,7 @@ impl Config {
             max_committed_bytes: COMMITTED_BYTES_DEFAULT,
             apply_unpersisted: true,
             stall_ticks: 0,
-            step_down_on_removal: false,
+            step_down_on_removal: true,
             seed,
         }
     }

@@ -37,7 +37,7 @@ fn members(command: &str) -> Cluster {
         config.pre_vote = option(command, "pre-vote") != Some("off");
         config.check_quorum = option(command, "check-quorum") != Some("off");
         config.apply_unpersisted = option(command, "apply-unpersisted") != Some("off");
-        config.step_down_on_removal = option(command, "step-down") == Some("on");
+        config.step_down_on_removal = option(command, "step-down") != Some("off");
         config.max_inflight_messages = number("window").unwrap_or(256);
         config.max_inflight_bytes = number("window-bytes").unwrap_or(0);
         config.max_message_bytes = number("message-bytes").unwrap_or(1 << 20);

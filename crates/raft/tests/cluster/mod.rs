@@ -1,9 +1,8 @@
 //! Members with a disk and a state machine that move only when told, and a network between them.
 
 #![allow(dead_code, reason = "each test program uses its part")]
-#![allow(unreachable_pub, reason = "a module of test programs")]
 
-pub mod show;
+pub(crate) mod show;
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -13,39 +12,39 @@ use ketch_raft::{Config, EntryId, Raft, ReadAnswer, Ready, Restored, Role, Write
 
 /// What survives a crash of one member.
 #[derive(Clone, Debug, Default)]
-pub struct Disk {
-    pub hard_state: HardState,
-    pub before: EntryId,
-    pub entries: Vec<Entry>,
+pub(crate) struct Disk {
+    pub(crate) hard_state: HardState,
+    pub(crate) before: EntryId,
+    pub(crate) entries: Vec<Entry>,
     /// How far the state machine is kept, and in which term that was.
-    pub kept: EntryId,
-    pub conf_state: ConfState,
+    pub(crate) kept: EntryId,
+    pub(crate) conf_state: ConfState,
 }
 
 /// One member and all that belongs to it.
-pub struct Member {
-    pub raft: Raft,
-    pub config: Config,
-    pub disk: Disk,
+pub(crate) struct Member {
+    pub(crate) raft: Raft,
+    pub(crate) config: Config,
+    pub(crate) disk: Disk,
     /// Writes begun and not finished.
-    pub writes: VecDeque<Write>,
+    pub(crate) writes: VecDeque<Write>,
     /// Entries handed out and not applied.
-    pub applying: VecDeque<Entry>,
+    pub(crate) applying: VecDeque<Entry>,
     /// Everything applied in this life or before, by index.
-    pub applied: BTreeMap<u64, Entry>,
+    pub(crate) applied: BTreeMap<u64, Entry>,
     /// The membership by the index that made it.
-    pub states: Vec<(EntryId, ConfState)>,
-    pub reads: Vec<ReadAnswer>,
-    pub crashes: u64,
+    pub(crate) states: Vec<(EntryId, ConfState)>,
+    pub(crate) reads: Vec<ReadAnswer>,
+    pub(crate) crashes: u64,
 }
 
 impl Member {
-    pub fn new(config: Config, conf_state: ConfState) -> Self {
+    pub(crate) fn new(config: Config, conf_state: ConfState) -> Self {
         let disk = Disk { conf_state, ..Disk::default() };
         Self::restore(config, disk, BTreeMap::new())
     }
 
-    pub fn restore(config: Config, disk: Disk, applied: BTreeMap<u64, Entry>) -> Self {
+    pub(crate) fn restore(config: Config, disk: Disk, applied: BTreeMap<u64, Entry>) -> Self {
         let restored = Restored {
             hard_state: disk.hard_state,
             before: disk.before,
@@ -68,7 +67,7 @@ impl Member {
     }
 
     /// Takes the effects that are due; messages are for the caller to carry.
-    pub fn take_ready(&mut self) -> Option<Ready> {
+    pub(crate) fn take_ready(&mut self) -> Option<Ready> {
         let mut ready = self.raft.ready()?;
         if let Some(write) = ready.write.take() {
             ready.write = Some(Write { job: write.job, ..copy(&write) });
@@ -80,7 +79,7 @@ impl Member {
     }
 
     /// Finishes the oldest write; `false` if there is none.
-    pub fn persist_one(&mut self) -> bool {
+    pub(crate) fn persist_one(&mut self) -> bool {
         let Some(write) = self.writes.pop_front() else { return false };
         let job = write.job;
         let installed = write.snapshot.as_ref().and_then(|snapshot| snapshot.metadata.clone());
@@ -95,7 +94,7 @@ impl Member {
     }
 
     /// Applies up to `count` entries; the membership changes among them take effect.
-    pub fn apply(&mut self, count: usize) {
+    pub(crate) fn apply(&mut self, count: usize) {
         let count = count.min(self.applying.len());
         for entry in self.applying.drain(..count) {
             let id = EntryId { term: entry.term(), index: entry.index() };
@@ -109,7 +108,7 @@ impl Member {
     }
 
     /// The state machine is kept up to `index`, as far as it was applied.
-    pub fn keep(&mut self, index: u64) {
+    pub(crate) fn keep(&mut self, index: u64) {
         let index = index.min(self.raft.applied_index().0);
         let Some(term) = self.raft.term_at(Index(index)) else { return };
         if index <= self.disk.kept.index {
@@ -121,7 +120,7 @@ impl Member {
     }
 
     /// Loses everything but the disk and begins again.
-    pub fn crash(&mut self) {
+    pub(crate) fn crash(&mut self) {
         let mut disk = self.disk.clone();
         disk.settle();
         let kept = disk.kept.index;
@@ -132,7 +131,7 @@ impl Member {
         *self = Self { crashes, ..Self::restore(config, disk, applied) };
     }
 
-    pub fn role(&self) -> Role {
+    pub(crate) fn role(&self) -> Role {
         self.raft.status().role
     }
 }
@@ -194,16 +193,16 @@ impl Disk {
 
 /// Members by id, and messages on their way.
 #[derive(Default)]
-pub struct Cluster {
-    pub members: BTreeMap<u64, Member>,
-    pub network: Vec<Message>,
+pub(crate) struct Cluster {
+    pub(crate) members: BTreeMap<u64, Member>,
+    pub(crate) network: Vec<Message>,
     /// Members whose messages are lost in both directions.
-    pub cut: Vec<u64>,
+    pub(crate) cut: Vec<u64>,
 }
 
 impl Cluster {
     /// `voters` then `learners` of one cluster, each with `tune` over the default configuration.
-    pub fn new(voters: &[u64], learners: &[u64], tune: impl Fn(&mut Config)) -> Self {
+    pub(crate) fn new(voters: &[u64], learners: &[u64], tune: impl Fn(&mut Config)) -> Self {
         let conf_state = ConfState {
             voters: voters.to_vec(),
             learners: learners.to_vec(),
@@ -216,35 +215,35 @@ impl Cluster {
         cluster
     }
 
-    pub fn add(&mut self, id: u64, conf_state: ConfState, tune: impl Fn(&mut Config)) {
+    pub(crate) fn add(&mut self, id: u64, conf_state: ConfState, tune: impl Fn(&mut Config)) {
         let mut config = Config::new(MemberId(id), 1);
         tune(&mut config);
         self.members.insert(id, Member::new(config, conf_state));
     }
 
-    pub fn member(&mut self, id: u64) -> &mut Member {
+    pub(crate) fn member(&mut self, id: u64) -> &mut Member {
         self.members.get_mut(&id).expect("a member of the test")
     }
 
-    pub fn raft(&mut self, id: u64) -> &mut Raft {
+    pub(crate) fn raft(&mut self, id: u64) -> &mut Raft {
         &mut self.member(id).raft
     }
 
     /// The member's effects, messages put on their way.
-    pub fn ready(&mut self, id: u64) -> Option<Ready> {
+    pub(crate) fn ready(&mut self, id: u64) -> Option<Ready> {
         let ready = self.member(id).take_ready()?;
         self.network.extend(ready.messages.iter().cloned());
         Some(ready)
     }
 
     /// Takes the oldest message for `to` off the network.
-    pub fn next_for(&mut self, to: u64) -> Option<Message> {
+    pub(crate) fn next_for(&mut self, to: u64) -> Option<Message> {
         let place = self.network.iter().position(|message| message.to() == to)?;
         Some(self.network.remove(place))
     }
 
     /// Whether the message gets through; snapshots also tell their sender.
-    pub fn deliver(&mut self, message: Message) {
+    pub(crate) fn deliver(&mut self, message: Message) {
         let lost = self.cut.contains(&message.from()) || self.cut.contains(&message.to());
         let to = message.to();
         if let (false, Some(member)) = (lost, self.members.get_mut(&to)) {
@@ -254,7 +253,7 @@ impl Cluster {
     }
 
     /// Everything that can happen without time passing happens; `false` if it never ends.
-    pub fn settle(&mut self) -> bool {
+    pub(crate) fn settle(&mut self) -> bool {
         for _ in 0..10_000 {
             let ids: Vec<u64> = self.members.keys().copied().collect();
             let mut busy = false;
@@ -281,19 +280,19 @@ impl Cluster {
     }
 
     /// Elects `id` and lets everything settle.
-    pub fn elect(&mut self, id: u64) {
+    pub(crate) fn elect(&mut self, id: u64) {
         self.raft(id).campaign();
         assert!(self.settle());
         assert_eq!(self.member(id).role(), Role::Leader, "{id} can be elected");
     }
 
-    pub fn tick(&mut self, id: u64, ticks: u32) {
+    pub(crate) fn tick(&mut self, id: u64, ticks: u32) {
         for _ in 0..ticks {
             self.raft(id).tick();
         }
     }
 
-    pub fn leaders(&self) -> Vec<u64> {
+    pub(crate) fn leaders(&self) -> Vec<u64> {
         let leads = |(id, member): (&u64, &Member)| (member.role() == Role::Leader).then_some(*id);
         self.members.iter().filter_map(leads).collect()
     }

@@ -9,7 +9,7 @@ use ketch_raft::{EntryId, Ready, Role};
 use super::Member;
 
 /// `11..12` or `11`, with the data of small spans.
-pub fn entries(entries: &[Entry]) -> String {
+pub(crate) fn entries(entries: &[Entry]) -> String {
     let shown = |entry: &Entry| {
         let data = String::from_utf8_lossy(entry.data.as_deref().unwrap_or_default()).into_owned();
         let data = match entry.r#type.unwrap_or(0) {
@@ -28,7 +28,7 @@ pub fn entries(entries: &[Entry]) -> String {
 }
 
 /// One line for a message.
-pub fn message(message: &Message) -> String {
+pub(crate) fn message(message: &Message) -> String {
     let kind = format!("{:?}", message.r#type());
     let mut text = format!("{:x}->{:x} {}", message.from(), message.to(), &kind[3..]);
     let mut field = |name: &str, value: u64| {
@@ -58,7 +58,7 @@ pub fn message(message: &Message) -> String {
 }
 
 /// The effects of one ready, a line each.
-pub fn ready(ready: &Ready) -> String {
+pub(crate) fn ready(ready: &Ready) -> String {
     let mut text = String::new();
     if let Some(leadership) = ready.leadership {
         let _ = writeln!(text, "leader={:x} term={}", leadership.leader, leadership.term);
@@ -88,7 +88,7 @@ pub fn ready(ready: &Ready) -> String {
 }
 
 /// One line for a member.
-pub fn member(member: &Member) -> String {
+pub(crate) fn member(member: &Member) -> String {
     let status = member.raft.status();
     let role = match status.role {
         Role::Follower => "follower",
@@ -105,7 +105,7 @@ pub fn member(member: &Member) -> String {
 }
 
 /// The membership: `1 2 3 & 1 2 learners=4 next=3 auto`.
-pub fn membership(member: &Member) -> String {
+pub(crate) fn membership(member: &Member) -> String {
     let state = member.raft.conf_state();
     let list = |ids: &[u64]| ids.iter().map(u64::to_string).collect::<Vec<_>>().join(" ");
     let mut text = list(&state.voters);
@@ -125,7 +125,7 @@ pub fn membership(member: &Member) -> String {
 }
 
 /// How a leader sees the members.
-pub fn peers(member: &Member) -> String {
+pub(crate) fn peers(member: &Member) -> String {
     let mut text = String::new();
     for peer in member.raft.peers() {
         let Index(matched) = peer.matched;
@@ -137,7 +137,7 @@ pub fn peers(member: &Member) -> String {
 }
 
 /// Everything the disk holds of the log.
-pub fn log(member: &Member) -> String {
+pub(crate) fn log(member: &Member) -> String {
     let EntryId { term, index } = member.disk.before;
     let entry = |entry: &Entry| format!(" {}/{}", entry.term(), entry.index());
     let all: String = member.disk.entries.iter().map(entry).collect();
