@@ -91,8 +91,9 @@ impl Scan {
         let version = if key.tombstone {
             Version::tombstone(key.revision)
         } else {
-            let length = u32::try_from(bytes.len()).ok().filter(|length| *length > 0)?;
-            Version::put(key.revision, length)
+            // Restoring with a bumped revision leaves a row of no bytes to carry the revision. It
+            // is a put of the key "", which nobody can ask for; that it has a length is never seen.
+            Version::put(key.revision, u32::try_from(bytes.len()).ok()?.max(1))
         };
         let birth = Birth { create: row.create, number: row.version };
         Some(Record { key: name, version, birth })
@@ -106,7 +107,7 @@ fn build(records: Vec<Record>) -> Result<Index, OpenError> {
         let Record { key, version, birth } = record;
         match &mut open {
             Some(entry) if entry.key.as_slice() == key.as_slice() => {
-                append(&mut entry.history, version, birth)?;
+                append(entry, version, birth)?;
             }
             _ => {
                 let entry = Entry { key, history: History::new(version, birth) };
@@ -122,17 +123,20 @@ fn build(records: Vec<Record>) -> Result<Index, OpenError> {
     Ok(builder.finish())
 }
 
-/// A row must continue what is there, else one between them is missing.
-fn append(history: &mut History, version: Version, birth: Birth) -> Result<(), OpenError> {
+/// A row must continue what is there, else one between them is missing. Rows of no bytes, see
+/// [`Scan::record`], say nothing of what was before.
+fn append(entry: &mut Entry, version: Version, birth: Birth) -> Result<(), OpenError> {
+    let Entry { key, history } = entry;
+    let next = history.next_birth(version.main);
     let follows = if version.is_tombstone() {
         history.live().is_some()
     } else {
-        history.next_birth(version.main) == birth
+        next == birth || key.as_slice().is_empty()
     };
     if !follows {
         return Err(OpenError::Gap(version.row_key()));
     }
-    history.push(version, birth);
+    history.push(version, next);
     Ok(())
 }
 

@@ -130,8 +130,33 @@ fn what_is_no_history_is_refused() {
     assert!(matches!(gap, Some(OpenError::Gap(at)) if at == key(4)), "{gap:?}");
     let garbage = tampered(|batch| batch.put_row(key(3), "\x0a\x7f".into()));
     assert!(matches!(garbage, Some(OpenError::Malformed(at)) if at == key(3)), "{garbage:?}");
+    let garbage = tampered(|batch| batch.put_row(key(3), "\x0a\x01a".into()));
+    assert!(matches!(garbage, Some(OpenError::Gap(_))), "{garbage:?}");
     let record = tampered(|batch| {
         batch.put(Bucket::Meta, "scheduledCompactRev".into(), "x".into());
     });
     assert!(matches!(record, Some(OpenError::CompactionRecord { .. })), "{record:?}");
+}
+
+/// What `snapshot restore --bump-revision` leaves.
+#[test]
+fn rows_of_no_bytes_carry_a_revision() {
+    let mut f = Fixture::new();
+    f.put("a", "1");
+    for main in [100, 200] {
+        let mut batch = Batch::new();
+        let revision = Revision { main, sub: 0 };
+        batch.put_row(RevisionKey { revision, tombstone: false }, "".into());
+        f.reader().backend().append(batch);
+    }
+    f.reopen();
+    assert_eq!(f.store().revision(), 200);
+    f.put("b", "1");
+    let everything = f.reader().range(&super::everything()).expect("readable");
+    assert_eq!((everything.count, everything.rows.len()), (2, 2));
+    f.compact(200);
+    assert_eq!(f.settle(), [200]);
+    assert_eq!(f.reader().stats().versions, 3, "a, b, and the newest of those rows");
+    f.reopen();
+    assert_eq!(f.store().revision(), 201);
 }

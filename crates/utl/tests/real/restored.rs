@@ -68,7 +68,7 @@ const MEMBER: &[&str] = &[
 #[test]
 fn ketch_serves_what_etcd_serves() {
     let Some(folder) = fixture::folder() else { return };
-    for case in ["small.db", "big.db"] {
+    for case in ["small.db", "big.db", "big.db --bump-revision 1000000 --mark-compacted"] {
         let folder = fixture::copy(folder);
         let folder = folder.path();
         let start = |program: Program, run: fn(&Path, &[&str]) -> Output, dir: &str| {
