@@ -124,9 +124,18 @@ impl Rpc {
     /// # Errors
     /// The server's refusal of the stream.
     pub async fn duplex(&self, method: &str, first: &impl Message) -> Answer<Duplex> {
+        self.duplex_bytes(method, first.encode_to_vec().into()).await
+    }
+
+    /// As `duplex`, with the given bytes.
+    ///
+    /// # Errors
+    /// As `duplex`.
+    pub async fn duplex_bytes(&self, method: &str, first: Bytes) -> Answer<Duplex> {
         let mut grpc = self.grpc().await?;
         let (requests, queue) = mpsc::unbounded_channel();
-        let _ = requests.send(Bytes::from(first.encode_to_vec()));
+        // Before the call, for a Go server answers nothing, not even a head, to no request.
+        let _ = requests.send(first);
         let request = Request::new(UnboundedReceiverStream::new(queue));
         let answers = grpc.streaming(request, path(method), Raw).await?.into_inner();
         Ok(Duplex { requests, answers })
@@ -156,10 +165,15 @@ impl Duplex {
     /// # Errors
     /// The status the server ended the stream with.
     pub async fn next<A: Message + Default>(&mut self) -> Answer<Option<A>> {
-        match self.answers.message().await? {
-            Some(bytes) => decode(bytes).map(Some),
-            None => Ok(None),
-        }
+        self.next_bytes().await?.map(decode).transpose()
+    }
+
+    /// The next answer's bytes, as `next`.
+    ///
+    /// # Errors
+    /// As `next`.
+    pub async fn next_bytes(&mut self) -> Answer<Option<Bytes>> {
+        Ok(self.answers.message().await?)
     }
 }
 
