@@ -6,7 +6,7 @@
 use std::mem;
 
 use ketch_backend::Batch;
-use ketch_base::Code;
+use ketch_base::{Code, KeyRange};
 use ketch_lease::Lessor;
 use ketch_mvcc::Error;
 use ketch_proto::etcdserverpb::request_op::Request;
@@ -86,20 +86,51 @@ pub(crate) fn check(
     compacted: i64,
     decided: &Decided<'_>,
 ) -> Result<(), Error> {
-    for op in &decided.ops {
-        match op {
-            Op::Leaf(Leaf::Range(range)) if range.revision > look.revision() => {
-                return Err(Code::FutureRev.into());
+    Check { look, lessor, compacted, deleted: Vec::new() }.ops(&decided.ops)
+}
+
+struct Check<'a, L> {
+    look: &'a L,
+    lessor: &'a Lessor,
+    compacted: i64,
+    /// What the operations so far would delete.
+    deleted: Vec<KeyRange>,
+}
+
+impl<L: Look> Check<'_, L> {
+    fn ops(&mut self, ops: &[Op<'_>]) -> Result<(), Error> {
+        for op in ops {
+            match op {
+                Op::Leaf(leaf) => self.leaf(*leaf)?,
+                Op::Txn(nested) => self.ops(&nested.ops)?,
+                Op::Nothing => {}
             }
-            Op::Leaf(Leaf::Range(range)) if (1..compacted).contains(&range.revision) => {
-                return Err(Code::Compacted.into());
+        }
+        Ok(())
+    }
+
+    fn leaf(&mut self, leaf: Leaf<'_>) -> Result<(), Error> {
+        match leaf {
+            Leaf::Range(range) if range.revision > self.look.revision() => {
+                Err(Code::FutureRev.into())
             }
-            Op::Leaf(Leaf::Put(put)) => kv::check_put(look, lessor, put)?,
-            Op::Txn(nested) => check(look, lessor, compacted, nested)?,
-            Op::Leaf(_) | Op::Nothing => {}
+            Leaf::Range(range) if (1..self.compacted).contains(&range.revision) => {
+                Err(Code::Compacted.into())
+            }
+            Leaf::Range(_) => Ok(()),
+            Leaf::Put(put) => {
+                kv::check_put(self.look, self.lessor, put)?;
+                // etcd panics here: its check looks at the state before the transaction only.
+                let keeps = put.ignore_value || put.ignore_lease;
+                let is_gone = || self.deleted.iter().any(|range| range.contains(&put.key));
+                if keeps && is_gone() { Err(Code::KeyNotFound.into()) } else { Ok(()) }
+            }
+            Leaf::DeleteRange(delete) => {
+                self.deleted.push(KeyRange::new(delete.key.clone(), delete.range_end.clone()));
+                Ok(())
+            }
         }
     }
-    Ok(())
 }
 
 /// Runs the chosen operations in order.

@@ -178,6 +178,10 @@ fn a_transaction_that_fails_changes_nothing() {
             -> etcdserver: mvcc: required revision is a future revision
          txn ? put b 1 ; ( ? put c ignore-lease )
             -> etcdserver: key not found
+         txn ? del a end=z ; put a ignore-value
+            -> etcdserver: key not found
+         txn ? ( ? del a ) ; put a 3 ignore-lease
+            -> etcdserver: key not found
          txn ? get a rev=9 ; put c 1 lease=9
             -> etcdserver: mvcc: required revision is a future revision
          txn ? put b 1 ; get a rev=-1 ; get a rev=3
