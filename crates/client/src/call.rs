@@ -46,11 +46,11 @@ impl Client {
         Q: Message + Clone + 'static,
         A: Message + Default + 'static,
     {
-        self.check_size(method, request.encoded_len())?;
         let until = self.deadline();
         let mut attempt = 0;
         loop {
             let link = self.link(method, until).await?;
+            self.check_size(method, &link, request.encoded_len())?;
             let send = async {
                 let mut grpc = self.ready(&link).await?;
                 let request = self.prepare(request.clone(), until);
@@ -84,9 +84,9 @@ impl Client {
         Q: Message + 'static,
         A: Message + Default + 'static,
     {
-        self.check_size(method, request.encoded_len())?;
         let until = self.deadline();
         let link = self.reach(until).await?;
+        self.check_size(method, &link, request.encoded_len())?;
         let send = async {
             let mut grpc = self.ready(&link).await?;
             let path = PathAndQuery::from_static(method);
@@ -181,14 +181,14 @@ impl Client {
         request
     }
 
-    fn check_size(&self, method: &'static str, found: usize) -> Result<(), Error> {
+    fn check_size(&self, method: &str, link: &Link, found: usize) -> Result<(), Error> {
         let limit = self.config.send_bytes_max;
         if found <= limit {
             return Ok(());
         }
         let code = Code::ResourceExhausted;
         let message = format!("trying to send message larger than max ({found} vs. {limit})");
-        self.report(method, None, 0, code, &message);
+        self.report(method, Some(link), 0, code, &message);
         Err(Status { code, message }.into())
     }
 

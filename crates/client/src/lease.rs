@@ -18,8 +18,8 @@ use crate::error::Status;
 use crate::{Client, Error};
 
 const METHOD: &str = "/etcdserverpb.Lease/LeaseKeepAlive";
-/// Shortest time between two renewals of one lease (etcd's client).
-const RENEW_PAUSE_MIN: Duration = Duration::from_millis(500);
+/// Renewals happen at multiples of this (etcd's client).
+const RENEW_TICK_MS: u64 = 500;
 /// Pause before a broken stream is opened again (etcd's client).
 const REOPEN_PAUSE: Duration = Duration::from_millis(500);
 /// On top of the dial timeout: how long the first renewal may take (etcd's client).
@@ -172,7 +172,7 @@ impl Renewer {
             let Ok(seconds @ 1..) = u64::try_from(answer.ttl) else { return Ended::Gone };
             let life = Duration::from_secs(seconds);
             self.expires = Instant::now() + life;
-            let pause = (life / 3).max(RENEW_PAUSE_MIN);
+            let pause = renewal_pause(seconds);
             if self.answers.send(answer).await.is_err() {
                 return Ended::Gone;
             }
@@ -185,6 +185,13 @@ impl Renewer {
             }
         }
     }
+}
+
+/// A third of the life, at the next tick.
+fn renewal_pause(ttl_seconds: u64) -> Duration {
+    let third_ms = ttl_seconds.saturating_mul(1_000) / 3;
+    let ticks = third_ms.div_ceil(RENEW_TICK_MS);
+    Duration::from_millis(ticks.saturating_mul(RENEW_TICK_MS))
 }
 
 fn not_found() -> Error {

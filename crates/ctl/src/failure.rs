@@ -1,5 +1,7 @@
 //! How a command ends badly: a message for standard error and an exit code.
 
+use std::io::Write;
+
 use ketch_client::Error;
 
 /// Refused by the server or the client, or a usage error.
@@ -48,11 +50,19 @@ impl Failure {
     }
 
     pub(crate) fn report(&self) {
-        if let Some(message) = &self.message {
-            eprintln!("Error: {message}");
-        }
-        eprint!("{}", self.hint);
+        let message = self.message.as_ref().map(|message| format!("Error: {message}\n"));
+        write(&(message.unwrap_or_default() + &self.hint));
     }
+}
+
+/// A line on standard error, in one piece: programs run by a command may speak there too.
+pub(crate) fn say(line: &str) {
+    write(&format!("{line}\n"));
+}
+
+fn write(text: &str) {
+    // Nobody is left to be told that standard error is gone.
+    let _ = std::io::stderr().write_all(text.as_bytes());
 }
 
 impl From<Error> for Failure {

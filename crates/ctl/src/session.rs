@@ -6,7 +6,7 @@ use std::time::Duration;
 use ketch_client::{Client, Config, Error, Failure as CallFailure, Status};
 
 use crate::environment;
-use crate::failure::{BAD_CONNECTION, Failure};
+use crate::failure::{BAD_CONNECTION, Failure, say};
 use crate::flags::Flags;
 use crate::printer::Printer;
 use crate::text::log;
@@ -113,11 +113,20 @@ fn refuse(flags: &Flags) -> Result<(), Failure> {
             return Err(Failure::bad_args(format!("empty string is passed to --{name} option")));
         }
     }
+    let (key, cert) = (flags.text("key"), flags.text("cert"));
+    if key.is_empty() != cert.is_empty() {
+        let pair = format!("[key: {key}, cert: {cert}]");
+        return Err(Failure::bad_args(format!("KeyFile and CertFile must both be present{pair}")));
+    }
     let given = ["cert", "key", "cacert", "user", "auth-jwt-token", "discovery-srv"];
     let given = given.into_iter().find(|name| !flags.text(name).is_empty());
-    let security = (flags.bool("insecure-skip-tls-verify")).then_some("insecure-skip-tls-verify");
-    let plain = (!flags.bool("insecure-transport")).then_some("insecure-transport=false");
-    match given.or(security).or(plain) {
+    // Security without a named scheme; `http` endpoints are plain whatever is asked for.
+    let named = |endpoint: &String| endpoint.starts_with("http://") || endpoint.starts_with("unix");
+    let open_question = !flags.list("endpoints").iter().all(named);
+    let skip = open_question && flags.bool("insecure-skip-tls-verify");
+    let secure = open_question && !flags.bool("insecure-transport");
+    let security = skip.then_some("insecure-skip-tls-verify");
+    match given.or(security).or(secure.then_some("insecure-transport=false")) {
         Some(name) => {
             Err(Failure::error(format!("--{name} is not supported yet by this ketchctl")))
         }
@@ -131,7 +140,7 @@ fn show_settings(flags: &Flags, inherited: &[&'static str], also: &[&'static str
         shown.map(|(name, value)| format!("{}={value}", environment::variable(name))).collect();
     lines.extend(also.iter().map(|name| format!("{name}=")));
     lines.sort_unstable();
-    lines.iter().for_each(|line| eprintln!("{line}"));
+    say(&lines.join("\n"));
 }
 
 fn log_failure(logger: &str, failure: &CallFailure<'_>) {

@@ -66,14 +66,13 @@ impl Driver {
     }
 
     pub(super) async fn run(mut self) {
-        // No stream before there is something to say on it.
-        let Some(first) = self.commands.recv().await else { return };
-        let mut first = Some(first);
         loop {
             let (requests, outgoing) = mpsc::channel(REQUESTS_WAITING_MAX);
-            let opening = self.client.both_streams(METHOD, ReceiverStream::new(outgoing));
-            let ended = match opening.await {
-                Ok(stream) => self.serve(first.take(), &requests, stream).await,
+            if !self.prepare(&requests).await {
+                return;
+            }
+            let ended = match self.open(&requests, outgoing).await {
+                Ok(stream) => self.serve(&requests, stream).await,
                 Err(error) => Ended::Broken(error),
             };
             match ended {
@@ -89,18 +88,47 @@ impl Driver {
         }
     }
 
+    /// Puts the first request on a stream to be opened: servers answer the opening only after it.
+    /// Waits for something to say; false when there will never be anything.
+    async fn prepare(&mut self, requests: &mpsc::Sender<WatchRequest>) -> bool {
+        self.watches.retain(|watch| !watch.out.is_closed());
+        self.watches.iter_mut().for_each(|watch| watch.state = State::Queued);
+        if self.watches.is_empty() {
+            match self.commands.recv().await {
+                Some(command) => self.take(command, requests).await,
+                None => return false,
+            }
+        }
+        self.create_next(requests).await;
+        true
+    }
+
+    /// Opens the stream, and takes commands meanwhile: a stream on which nothing but a progress
+    /// request was sent may stay unanswered until the first watch.
+    async fn open(
+        &mut self,
+        requests: &mpsc::Sender<WatchRequest>,
+        outgoing: mpsc::Receiver<WatchRequest>,
+    ) -> Result<Streaming<WatchResponse>, Error> {
+        let client = self.client.clone();
+        let opening = client.both_streams(METHOD, ReceiverStream::new(outgoing));
+        tokio::pin!(opening);
+        loop {
+            tokio::select! {
+                opened = &mut opening => return opened,
+                command = self.commands.recv(), if !self.closed => match command {
+                    Some(command) => self.take(command, requests).await,
+                    None => self.closed = true,
+                },
+            }
+        }
+    }
+
     async fn serve(
         &mut self,
-        first: Option<Command>,
         requests: &mpsc::Sender<WatchRequest>,
         mut stream: Streaming<WatchResponse>,
     ) -> Ended {
-        self.watches.retain(|watch| !watch.out.is_closed());
-        self.watches.iter_mut().for_each(|watch| watch.state = State::Queued);
-        if let Some(command) = first {
-            self.take(command, requests).await;
-        }
-        self.create_next(requests).await;
         loop {
             if self.closed && self.watches.is_empty() {
                 return Ended::Unused;

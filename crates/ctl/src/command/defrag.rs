@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use crate::failure::{ERROR, Failure};
+use crate::failure::{ERROR, Failure, say};
 use crate::printer::write;
 use crate::session::Invocation;
 use crate::text::duration;
@@ -25,7 +25,7 @@ pub(super) async fn run(invocation: &Invocation) -> Result<(), Failure> {
             }
             Err(error) => {
                 let not = "Failed to defragment etcd member";
-                eprintln!("{not}[{endpoint}]. took {took}. ({error})");
+                say(&format!("{not}[{endpoint}]. took {took}. ({error})"));
                 failed = true;
             }
         }

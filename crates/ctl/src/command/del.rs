@@ -5,7 +5,7 @@ use std::time::Duration;
 use ketch_proto::etcdserverpb::DeleteRangeRequest;
 
 use super::ranges;
-use crate::failure::Failure;
+use crate::failure::{Failure, say};
 use crate::flags::Flags;
 use crate::printer::Answer;
 use crate::session::Invocation;
@@ -31,10 +31,10 @@ pub(super) fn request(flags: &Flags) -> Result<DeleteRangeRequest, Failure> {
     let (key, range_end) = ranges::read(flags, "del")?;
     if let ([from, to], false) = (arguments, flags.bool("range")) {
         let (from, to) = (quote(from), quote(to));
-        eprintln!(
+        say(&format!(
             "Warning: Keys between {from} and {to} will be deleted. Please interrupt the command \
              within next 2 seconds to cancel. You can provide `--range` flag to avoid the delay."
-        );
+        ));
         std::thread::sleep(SECOND_THOUGHTS);
     }
     Ok(DeleteRangeRequest { key, range_end, prev_kv: flags.bool("prev-kv") })

@@ -6,7 +6,7 @@ use ketch_client::{Client, Code, Error};
 use ketch_proto::etcdserverpb::{AlarmMember, AlarmType, RangeRequest};
 use tokio::task::JoinSet;
 
-use crate::failure::{ERROR, Failure};
+use crate::failure::{ERROR, Failure, say};
 use crate::printer::{Answer, Format, Health};
 use crate::session::{Invocation, Session};
 use crate::text::duration;
@@ -27,7 +27,7 @@ pub(super) async fn health(invocation: &Invocation) -> Result<(), Failure> {
     if session.printer.format == Format::Simple {
         for health in &sick {
             let what = "is unhealthy: failed to commit proposal";
-            eprintln!("{} {what}: {}", health.endpoint, health.error);
+            say(&format!("{} {what}: {}", health.endpoint, health.error));
         }
     }
     if sick.is_empty() { Ok(()) } else { Err(Failure::error("unhealthy cluster")) }
@@ -85,7 +85,7 @@ pub(super) async fn status(invocation: &Invocation) -> Result<(), Failure> {
         match result {
             Ok(status) => list.push((endpoint, status)),
             Err(error) => {
-                eprintln!("Failed to get the status of endpoint {endpoint} ({error})");
+                say(&format!("Failed to get the status of endpoint {endpoint} ({error})"));
                 failed = true;
             }
         }
@@ -103,7 +103,7 @@ pub(super) async fn hash_kv(invocation: &Invocation) -> Result<(), Failure> {
         match hash_of(&session, &endpoint, revision).await {
             Ok(answer) => list.push((endpoint, answer)),
             Err(error) => {
-                eprintln!("Failed to get the hash of endpoint {endpoint} ({error})");
+                say(&format!("Failed to get the hash of endpoint {endpoint} ({error})"));
                 last = Some(error);
             }
         }

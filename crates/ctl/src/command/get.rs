@@ -53,11 +53,11 @@ async fn streamed(kv: &Kv, request: RangeRequest) -> Result<RangeResponse, Failu
 
 /// The request of a line; also used inside transactions.
 pub(super) fn request(flags: &Flags) -> Result<RangeRequest, Failure> {
+    let (key, range_end) = ranges::read(flags, "get")?;
     if flags.bool("keys-only") && flags.bool("count-only") {
         let message = "`--keys-only` and `--count-only` cannot be set at the same time, choose one";
         return Err(Failure::bad_args(message));
     }
-    let (key, range_end) = ranges::read(flags, "get")?;
     let serializable = consistency(flags.text("consistency"))?;
     let order = order(flags.text("order"))?;
     let target = target(flags.text("sort-by"))?;

@@ -1,6 +1,6 @@
 //! Commands about the program itself.
 
-use crate::failure::Failure;
+use crate::failure::{Failure, say};
 use crate::printer::write;
 use crate::session::{Invocation, lossy};
 use crate::tree::{self, Found, ROOT};
@@ -25,7 +25,8 @@ pub(super) fn help(invocation: &Invocation) -> Result<(), Failure> {
             Some(spec) => found.path.push(spec),
             None if at == 0 => {
                 let names: Vec<_> = invocation.arguments().iter().map(|name| lossy(name)).collect();
-                eprint!("Unknown help topic [`{}`]\n{}", names.join("` `"), tree::usage(&found));
+                let topic = names.join("` `");
+                say(&format!("Unknown help topic [`{topic}`]\n{}", tree::usage(&found)));
                 return Ok(());
             }
             None => break,

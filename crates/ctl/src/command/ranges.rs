@@ -12,14 +12,14 @@ const ZERO: &[u8] = b"\0";
 pub(super) fn read(flags: &Flags, name: &str) -> Result<(Bytes, Bytes), Failure> {
     let (prefix, from_key) = (flags.bool("prefix"), flags.bool("from-key"));
     let arguments = flags.arguments();
-    if prefix && from_key {
-        let message = "`--prefix` and `--from-key` cannot be set at the same time, choose one";
-        return Err(Failure::bad_args(message));
-    }
     let Some(key) = arguments.first() else {
         let message = "command needs one argument as key and an optional argument as range_end";
         return Err(Failure::bad_args(format!("{name} {message}")));
     };
+    if prefix && from_key {
+        let message = "`--prefix` and `--from-key` cannot be set at the same time, choose one";
+        return Err(Failure::bad_args(message));
+    }
     let key = Bytes::copy_from_slice(key);
     if let Some(end) = arguments.get(1) {
         if prefix || from_key {

@@ -3,10 +3,11 @@
 mod compare;
 
 use ketch_proto::etcdserverpb::request_op::Request;
-use ketch_proto::etcdserverpb::{Compare, RequestOp, TxnRequest};
+use ketch_proto::etcdserverpb::{RequestOp, TxnRequest};
 
-use super::{del, get, input, put};
-use crate::failure::{Failure, INVALID_INPUT};
+use super::input::Lines;
+use super::{del, get, put};
+use crate::failure::{Failure, INVALID_INPUT, say};
 use crate::flags::Flags;
 use crate::printer::{Answer, write};
 use crate::session::{Invocation, lossy};
@@ -23,37 +24,34 @@ pub(super) async fn run(invocation: &Invocation) -> Result<(), Failure> {
         true => write(format!("{text}\n").as_bytes()),
         false => Ok(()),
     };
+    let mut lines = Lines::open()?;
     prompt("compares:")?;
-    let compare = compares()?;
+    let compare = part(&mut lines).map(|line| compare::parse(&line?)).collect::<Result<_, _>>()?;
     prompt("success requests (get, put, del):")?;
-    let success = requests()?;
+    let success = requests(&mut lines)?;
     prompt("failure requests (get, put, del):")?;
-    let failure = requests()?;
+    let failure = requests(&mut lines)?;
     let answer = client.kv().txn(TxnRequest { compare, success, failure }).await?;
     session.printer.print(&Answer::Txn(&answer))
 }
 
 /// The lines of one part, up to the empty one.
-fn part() -> impl Iterator<Item = Result<String, Failure>> {
-    let next = || match input::line() {
+fn part(lines: &mut Lines) -> impl Iterator<Item = Result<String, Failure>> {
+    let next = || match lines.next() {
         Some(line) => Some(line.trim().to_owned()).filter(|line| !line.is_empty()).map(Ok),
         None => Some(Err(Failure::new(INVALID_INPUT, "EOF"))),
     };
     std::iter::from_fn(next)
 }
 
-fn compares() -> Result<Vec<Compare>, Failure> {
-    part().map(|line| compare::parse(&line?)).collect()
-}
-
-fn requests() -> Result<Vec<RequestOp>, Failure> {
-    part().map(|line| request(&line?)).collect()
+fn requests(lines: &mut Lines) -> Result<Vec<RequestOp>, Failure> {
+    part(lines).map(|line| request(&line?)).collect()
 }
 
 /// One request, written as on a command line.
 fn request(line: &str) -> Result<RequestOp, Failure> {
     let invalid = |what: &str| Failure::new(INVALID_INPUT, format!("invalid txn {what}: {line}"));
-    let words = words::split(line);
+    let words = words::split(line).map_err(|why| Failure::new(INVALID_INPUT, why))?;
     let [name, rest @ ..] = words.as_slice() else {
         return Err(invalid("compare request"));
     };
@@ -69,7 +67,7 @@ fn request(line: &str) -> Result<RequestOp, Failure> {
     let mut flags = Flags::new(spec.flags.iter().copied());
     if flags.parse(rest).is_err() {
         let found = Found { path: vec![&tree::ROOT, spec], rest: Vec::new() };
-        eprint!("{}", tree::usage(&found));
+        say(&tree::usage(&found));
         return Err(invalid("request"));
     }
     let request = match spec.verb {

@@ -10,8 +10,9 @@ use ketch_proto::mvccpb::event::EventType;
 use ketch_proto::mvccpb::{Event, KeyValue};
 use tokio::sync::mpsc;
 
-use super::{exec, input, ranges};
-use crate::failure::{ERROR, Failure, INTERRUPTED, INVALID_INPUT};
+use super::input::Lines;
+use super::{exec, ranges};
+use crate::failure::{ERROR, Failure, INTERRUPTED, INVALID_INPUT, say};
 use crate::flags::Flags;
 use crate::printer::{Answer, Printer, write};
 use crate::session::{Invocation, lossy};
@@ -64,7 +65,7 @@ async fn follow(printer: Printer, mut events: Events, exec: &[Vec<u8>]) -> Resul
     while let Some(answer) = events.next().await? {
         let over = cancellation(&answer);
         if let Some(reason) = &over {
-            eprintln!("watch was canceled ({reason})");
+            say(&format!("watch was canceled ({reason})"));
         }
         if over.is_none() && answer.events.is_empty() {
             let revision = answer.header.map_or(0, |header| header.revision);
@@ -99,7 +100,7 @@ async fn run_program(
     ];
     exec::run(words.to_vec(), variables).await.map_err(|unsuccessful| {
         let words: Vec<_> = words.iter().map(|word| lossy(word)).collect();
-        eprintln!("command {} error ({})", quote_all(&words), unsuccessful.text);
+        say(&format!("command {} error ({})", quote_all(&words), unsuccessful.text));
         Failure::silent(ERROR)
     })
 }
@@ -109,7 +110,7 @@ async fn interactive(invocation: &Invocation) -> Result<(), Failure> {
     let session = invocation.session(&[KEY, RANGE_END])?;
     let client: Client = session.client()?;
     let watcher = client.watch();
-    let mut lines = input::lines();
+    let mut lines = Lines::open()?.in_background();
     let (failed, mut failures) = mpsc::channel(1);
     loop {
         tokio::select! {
@@ -136,11 +137,11 @@ async fn obey(
     line: &str,
     failed: &mpsc::Sender<Failure>,
 ) -> Result<(), Failure> {
-    let words = words::split(line);
-    let complain = |why: &str| eprintln!("Invalid command {line} ({why})");
+    let words = words::split(line).map_err(|why| Failure::new(INVALID_INPUT, why))?;
+    let complain = |why: &str| say(&format!("Invalid command {line} ({why})"));
     match words.first().map(|word| lossy(word)).as_deref() {
         None => {
-            eprintln!("Invalid command: {line} (watch and progress supported)");
+            say(&format!("Invalid command: {line} (watch and progress supported)"));
             return Ok(());
         }
         Some("progress") => {

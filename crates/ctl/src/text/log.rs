@@ -2,7 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::json::{Object, string};
+use crate::failure::say;
 
 /// Value of a field.
 #[derive(Clone, Copy, Debug)]
@@ -33,16 +33,37 @@ pub(crate) fn typed(
 ) {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let stamp = timestamp(now.as_secs(), now.subsec_micros());
-    let head = Object::new().text("level", level).text("ts", &stamp).text("logger", logger);
-    eprintln!("{}", finish(head.text("caller", caller).text("msg", message), fields));
+    let logger = Some(logger).filter(|logger| !logger.is_empty());
+    let logger = logger.map(|logger| ("logger", Field::Text(logger)));
+    let head = [("level", Field::Text(level)), ("ts", Field::Text(&stamp))];
+    let place = [("caller", Field::Text(caller)), ("msg", Field::Text(message))];
+    let all = head.into_iter().chain(logger).chain(place).chain(fields.iter().copied());
+    say(&render(all));
 }
 
-fn finish(head: Object, fields: &[(&str, Field<'_>)]) -> String {
-    let add = |object: Object, (name, field): &(&str, Field<'_>)| match field {
-        Field::Text(text) => object.raw(name, string(text)),
-        Field::Number(number) => object.raw(name, number.to_string()),
+fn render<'a>(fields: impl Iterator<Item = (&'a str, Field<'a>)>) -> String {
+    let show = |(name, field)| match field {
+        Field::Text(text) => format!("\"{name}\":\"{}\"", escape(text)),
+        Field::Number(number) => format!("\"{name}\":{number}"),
     };
-    fields.iter().fold(head, add).finish()
+    format!("{{{}}}", fields.map(show).collect::<Vec<_>>().join(","))
+}
+
+/// What JSON asks for and no more; etcd's logs leave `<` and `>` as they are.
+fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            '\0'..'\u{20}' => out.push_str(&format!("\\u{:04x}", c as u32)),
+            c => out.push(c),
+        }
+    }
+    out
 }
 
 /// UTC with microseconds.
@@ -78,9 +99,8 @@ mod tests {
 
     #[test]
     fn lines() {
-        let head = Object::new().text("level", "warn").text("logger", "").text("msg", "odd");
-        let fields = [("path", Field::Text("a\"b")), ("attempt", Field::Number(0))];
-        let expected = r#"{"level":"warn","msg":"odd","path":"a\"b","attempt":0}"#;
-        assert_eq!(finish(head, &fields), expected);
+        let fields = [("path", Field::Text("a\"<b>\n")), ("attempt", Field::Number(0))];
+        let expected = r#"{"path":"a\"<b>\n","attempt":0}"#;
+        assert_eq!(render(fields.into_iter()), expected);
     }
 }

@@ -6,8 +6,8 @@
 
 use super::quote::unquote;
 
-/// The words of one line.
-pub(crate) fn split(line: &str) -> Vec<Vec<u8>> {
+/// The words of one line. The error is Go's sentence for a bad escape.
+pub(crate) fn split(line: &str) -> Result<Vec<Vec<u8>>, &'static str> {
     let mut words = Vec::new();
     let mut rest = line;
     while let Some(first) = rest.chars().next() {
@@ -19,13 +19,13 @@ pub(crate) fn split(line: &str) -> Vec<Vec<u8>> {
         };
         match length {
             Some(length) => {
-                words.push(word(&rest[..length]));
+                words.push(word(&rest[..length])?);
                 rest = &rest[length..];
             }
             None => rest = &rest[first.len_utf8()..],
         }
     }
-    words
+    Ok(words)
 }
 
 fn is_blank(c: char) -> bool {
@@ -46,11 +46,14 @@ fn double_quoted(text: &str) -> Option<usize> {
     None
 }
 
-fn word(text: &str) -> Vec<u8> {
+fn word(text: &str) -> Result<Vec<u8>, &'static str> {
     if let Some(raw) = text.strip_prefix('\'') {
-        return raw.trim_end_matches('\'').into();
+        return Ok(raw.trim_end_matches('\'').into());
     }
-    text.starts_with('"').then(|| unquote(text)).flatten().unwrap_or_else(|| text.into())
+    if text.starts_with('"') {
+        return unquote(text).ok_or("invalid syntax");
+    }
+    Ok(text.into())
 }
 
 #[cfg(test)]
@@ -59,7 +62,7 @@ mod tests {
     fn lines() {
         let check = |line: &str, words: &[&str]| {
             let expected: Vec<_> = words.iter().map(|word| word.as_bytes().to_vec()).collect();
-            assert_eq!(super::split(line), expected, "{line}");
+            assert_eq!(super::split(line), Ok(expected), "{line}");
         };
         check("put k v", &["put", "k", "v"]);
         check("  get \t k  ", &["get", "k"]);
@@ -71,5 +74,6 @@ mod tests {
         check(r#"put \"a\" `b c`"#, &["put", r#"\"a\""#, "`b", "c`"]);
         check(r#""" """#, &["", ""]);
         check("", &[]);
+        assert_eq!(super::split(r#"put "\z""#), Err("invalid syntax"));
     }
 }

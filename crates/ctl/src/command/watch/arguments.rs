@@ -55,7 +55,9 @@ pub(super) fn read(
             let end = Some(range_end).filter(|end| !end.is_empty());
             (bytes(key.as_bytes()), end.map(|end| bytes(end.as_bytes())))
         }
-        ([key, ..], "") => (bytes(key), given.get(1).map(|end| bytes(end))),
+        ([key, end], "") => (bytes(key), Some(bytes(end))),
+        // Three and more: etcdctl takes none of the others for an end.
+        ([key, ..], "") => (bytes(key), None),
         (_, _) => return Err(Wrong::Conflict),
     };
     if dash.is_some() && exec.is_empty() {
@@ -88,8 +90,9 @@ mod tests {
         };
         check("k", "", "", "k none []");
         check("k e", "", "", "k e []");
-        check("k e x y", "", "", "k e []");
-        check("k e x -- echo hi", "", "", "k e [echo hi]");
+        check("k e x y", "", "", "k none []");
+        check("k e x -- echo hi", "", "", "k none [echo hi]");
+        check("k e -- echo hi", "", "", "k e [echo hi]");
         check("k -- e -- echo", "", "", "k none [e -- echo]");
         check("", "", "", "bad number of arguments");
         check("-- echo hi", "", "", "bad number of arguments");
