@@ -151,6 +151,12 @@ impl Backend {
     }
 }
 
+/// What a commit left in the buffer.
+pub(crate) struct Rest {
+    pub(crate) any: bool,
+    pub(crate) full: bool,
+}
+
 impl Shared {
     /// What the next transaction moves.
     pub(crate) fn oldest(&self) -> Vec<Arc<crate::buffer::Chunk>> {
@@ -171,19 +177,20 @@ impl Shared {
         opened: &Opened,
         count: usize,
         live_bytes: u64,
-    ) -> Result<(Durable, bool), Error> {
+    ) -> Result<(Durable, Rest), Error> {
         let snapshot = Arc::new(Snapshot::take(opened)?);
         let durable = snapshot.durable()?;
         self.live_bytes.store(live_bytes, Ordering::Relaxed);
         self.file_bytes.store(opened.origin.file.used_bytes(), Ordering::Relaxed);
-        let (more, _old_snapshot, _drained) = {
+        let (rest, _old_snapshot, _drained) = {
             let mut state = self.state.write();
             let old = std::mem::replace(&mut state.snapshot, snapshot);
             let drained = state.buffer.forget(count);
             state.durable = durable;
             self.buffered_bytes.store(state.buffer.bytes(), Ordering::Relaxed);
-            (!state.buffer.is_empty(), old, drained)
+            let rest = Rest { any: !state.buffer.is_empty(), full: state.buffer.fills_a_step() };
+            (rest, old, drained)
         };
-        Ok((durable, more))
+        Ok((durable, rest))
     }
 }

@@ -197,6 +197,12 @@ impl Buffer {
         gone
     }
 
+    /// Whether as much waits as one transaction moves.
+    pub(crate) fn fills_a_step(&self) -> bool {
+        let work: usize = self.chunks.iter().map(|chunk| chunk.work()).sum();
+        work >= limits::BACKEND_BATCH_ROWS || self.bytes >= limits::BACKEND_STEP_BYTES
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.chunks.0.iter().all(|chunk| chunk.is_empty())
     }

@@ -32,6 +32,9 @@ pub struct Step {
     pub durable_index: Index,
     /// Whether changes are waiting for the next step.
     pub more: bool,
+    /// Whether so many are waiting that the next step would be as large as a step may be. Less
+    /// should be left to grow: every commit has its price in bytes, whatever its size.
+    pub full: bool,
 }
 
 impl Drain {
@@ -58,15 +61,15 @@ impl Drain {
         let chunks = self.shared.oldest();
         if chunks.is_empty() {
             let durable_index = self.shared.durable_index();
-            return Ok(Step { rows: 0, durable_index, more: false });
+            return Ok(Step { rows: 0, durable_index, more: false, full: false });
         }
         let live_bytes = self.write(&chunks)?;
         if let Some(reclaim) = &mut self.reclaim {
             reclaim.follow(&chunks);
         }
         let rows = chunks.iter().map(|chunk| chunk.rows.len()).sum();
-        let (durable, more) = self.shared.committed(&self.opened, chunks.len(), live_bytes)?;
-        Ok(Step { rows, durable_index: durable.index, more })
+        let (durable, rest) = self.shared.committed(&self.opened, chunks.len(), live_bytes)?;
+        Ok(Step { rows, durable_index: durable.index, more: rest.any, full: rest.full })
     }
 
     fn write(&self, chunks: &[Arc<Chunk>]) -> Result<u64, Error> {

@@ -25,7 +25,7 @@ fn what_was_not_drained_is_gone_and_the_index_says_so() {
     backend.append(put(7, b"seven"));
     assert_eq!(backend.durable(), Durable::default());
     let step = drain.step().expect("written");
-    assert_eq!(step, Step { rows: 1, durable_index: Index(7), more: false });
+    assert_eq!(step, Step { rows: 1, durable_index: Index(7), more: false, full: false });
     backend.append(put(8, b"eight"));
     drop((backend, drain));
     let (backend, _drain) = opened(&disk);
@@ -119,4 +119,24 @@ fn rows_come_in_any_order() {
     let rows: Vec<_> =
         rows.map(|r| r.expect("readable")).map(|(k, v)| (k.revision.main, v[0])).collect();
     assert_eq!(rows, [(3, 0), (4, 1), (5, 0), (9, 1)]);
+}
+
+#[test]
+fn a_full_step_is_told_from_a_few_rows() {
+    let disk = MemoryDisk::new();
+    let (backend, mut drain) = opened(&disk);
+    for index in 1..=2 * limits::BACKEND_BATCH_ROWS as u64 + 5 {
+        backend.append(put(index, b"r"));
+    }
+    let mut told = Vec::new();
+    loop {
+        let step = drain.step().expect("written");
+        told.push((step.more, step.full));
+        if !step.more {
+            break;
+        }
+    }
+    assert_eq!(told.first(), Some(&(true, true)));
+    assert_eq!(told.last(), Some(&(false, false)));
+    assert!(told.contains(&(true, false)), "{told:?}");
 }

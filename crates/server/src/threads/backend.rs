@@ -68,7 +68,7 @@ impl BackendThread {
                 }
             }
             if due || stop {
-                self.drain_all();
+                self.drain(stop);
                 next = Instant::now() + self.interval;
             }
             if stop {
@@ -82,7 +82,9 @@ impl BackendThread {
         }
     }
 
-    fn drain_all(&mut self) {
+    /// Moves what waits, but leaves less than a full step that came meanwhile to the next time,
+    /// unless `all` is wanted.
+    fn drain(&mut self, all: bool) {
         loop {
             let since = Instant::now();
             let step = match self.drain.step() {
@@ -94,7 +96,7 @@ impl BackendThread {
                 observe("etcd_disk_backend_commit_duration_seconds", since.elapsed());
             }
             self.node.send_above_limit(Event::Durable { index: step.durable_index });
-            if !step.more {
+            if !step.full && !(all && step.more) {
                 return;
             }
         }
