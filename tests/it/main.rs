@@ -1,5 +1,6 @@
 //! Integration tests: the running programs, over the wire.
 
+mod bad_connections;
 mod bad_requests;
 mod cli;
 mod cli_snapshot;
