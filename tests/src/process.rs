@@ -266,7 +266,9 @@ impl Member {
         let answer = String::from_utf8_lossy(&answer).into_owned();
         let (head, body) = answer.split_once("\r\n\r\n").context("no end of the HTTP head")?;
         let code = head.split_whitespace().nth(1).and_then(|text| text.parse().ok());
-        Ok((code.context("no HTTP status")?, body.to_owned()))
+        let chunked = head.to_ascii_lowercase().contains("transfer-encoding: chunked");
+        let body = if chunked { join_chunks(body)? } else { body.to_owned() };
+        Ok((code.context("no HTTP status")?, body))
     }
 
     /// Prints what the log says of a panic, if anything.
@@ -300,6 +302,21 @@ impl Drop for Member {
         self.kill();
         if std::thread::panicking() {
             eprintln!("{:?}: {}", self.program, self.log_tail());
+        }
+    }
+}
+
+/// A body without the length line before each of its chunks.
+fn join_chunks(mut chunks: &str) -> Result<String> {
+    let mut body = String::new();
+    loop {
+        let (length, rest) = chunks.split_once("\r\n").context("a chunk without its length")?;
+        match usize::from_str_radix(length, 16)? {
+            0 => return Ok(body),
+            length => {
+                body.push_str(rest.get(..length).context("a chunk cut short")?);
+                chunks = rest.get(length + 2..).context("a chunk without its end")?;
+            }
         }
     }
 }
