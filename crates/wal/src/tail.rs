@@ -52,9 +52,17 @@ impl Tail {
             return Ok(0);
         }
         self.buffer.resize(used.next_multiple_of(BLOCK_BYTES), 0);
-        self.file.write_at(&self.buffer, self.start)?;
         let written_bytes = self.buffer.len() as u64;
         let full = used / BLOCK_BYTES * BLOCK_BYTES;
+        let (whole, last) = self.buffer.split_at(full);
+        if !whole.is_empty() {
+            self.file.write_at(whole, self.start)?;
+        }
+        if !last.is_empty() {
+            // By itself: the kernel caches what one call writes in pieces of its size, and the
+            // next write, which begins in this block, would make the whole piece dirty again.
+            self.file.write_at(last, self.start + full as u64)?;
+        }
         self.buffer.truncate(used);
         self.buffer.drain(..full);
         self.start += full as u64;
