@@ -59,7 +59,7 @@ fn main() -> Result<()> {
     let order: Vec<&Program> = match arguments.peer.as_str() {
         "none" => vec![&ketch],
         _ if !etcd.path.exists() => {
-            bail!("{} is missing: build it as tests/peers/README.md says", etcd.path.display())
+            bail!("{} is missing: run tests/peers/build.sh", etcd.path.display())
         }
         _ => vec![&ketch, &etcd, &etcd, &ketch],
     };
