@@ -25,9 +25,17 @@ pub(crate) struct LogThread {
 impl LogThread {
     /// Runs until the sending side says so by an empty job number of `u64::MAX`.
     pub(crate) fn run(mut self) {
+        let mut crowded = false;
         loop {
             let mut jobs = Vec::new();
             self.jobs.receive(&mut jobs, None);
+            if crowded {
+                // Others are about to add to this group: where all cores are busy, let them. Each
+                // sync writes a block more than it has to say. No wait where a core is free.
+                std::thread::yield_now();
+                self.jobs.receive(&mut jobs, Some(Instant::now()));
+            }
+            crowded = jobs.iter().map(|job| job.entries.len()).sum::<usize>() >= CROWD_ENTRIES;
             let stop = jobs.last().is_some_and(|job| job.job == STOP);
             jobs.retain(|job| job.job != STOP);
             if !jobs.is_empty() {
@@ -53,6 +61,9 @@ impl LogThread {
         }
     }
 }
+
+/// Entries in a group from which on it pays to let others run before the next.
+const CROWD_ENTRIES: usize = 8;
 
 /// The job number that ends the thread.
 pub(crate) const STOP: u64 = u64::MAX;
