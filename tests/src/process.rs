@@ -246,10 +246,22 @@ impl Member {
     /// # Errors
     /// When the process is not running.
     pub fn resident_kib(&self) -> Result<u64> {
+        self.status_kib("VmRSS:")
+    }
+
+    /// The most memory this process has ever had resident, in KiB.
+    ///
+    /// # Errors
+    /// When the process is not running.
+    pub fn resident_peak_kib(&self) -> Result<u64> {
+        self.status_kib("VmHWM:")
+    }
+
+    fn status_kib(&self, name: &str) -> Result<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid()?))?;
-        let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+        let line = status.lines().find(|line| line.starts_with(name));
         let number = line.and_then(|line| line.split_whitespace().nth(1));
-        number.and_then(|text| text.parse().ok()).context("no VmRSS in /proc status")
+        number.and_then(|text| text.parse().ok()).with_context(|| format!("no {name} in /proc"))
     }
 
     /// `GET path` on the client port: status code and body.
