@@ -28,14 +28,20 @@ enum Previous {
     None,
     /// In this row.
     Row(RevisionKey),
-    /// In the newest row of this key before the event; to be looked up.
+    /// In the newest row of this key before the transaction; to be looked up.
     Key(Bytes),
 }
 
 impl SharedEvent {
-    /// From a transaction that was just committed.
+    /// From a transaction that was just committed. The pair before is that before the whole
+    /// transaction, for a key that it changes twice too (etcd).
     pub(super) fn committed(event: &crate::Event) -> Self {
-        let previous = event.previous.map_or(Previous::None, Previous::Row);
+        let previous = match event.previous {
+            None => Previous::None,
+            Some(row) if row.revision.main < event.revision.main => Previous::Row(row),
+            Some(_) if is_creation(event) => Previous::None,
+            Some(_) => Previous::Key(event.key.clone()),
+        };
         Self::new(event.revision, event.tombstone, event.row.clone(), previous)
     }
 
@@ -79,13 +85,22 @@ impl SharedEvent {
         let key = match &self.previous {
             Previous::None => None,
             Previous::Row(key) => Some(*key),
-            Previous::Key(name) => reader.version_before(name, self.revision),
+            Previous::Key(name) => {
+                let main = self.revision.main;
+                reader.version_before(name, Revision { main, sub: 0 })
+            }
         };
         match key {
             Some(key) if !key.tombstone => Ok(reader.backend().row(key)?),
             _ => Ok(None),
         }
     }
+}
+
+/// Whether a put made the key, or was made in the transaction that did.
+fn is_creation(event: &crate::Event) -> bool {
+    let row = row::parse(&event.row);
+    !event.tombstone && row.is_some_and(|row| row.create == row.modified)
 }
 
 fn encode(tombstone: bool, row: &[u8], previous: Option<&[u8]>) -> Bytes {

@@ -264,3 +264,27 @@ fn streams_are_apart_and_end() {
         ",
     );
 }
+
+#[test]
+fn the_pair_before_is_that_before_the_transaction() {
+    check(
+        Config::default(),
+        "
+        put a 1
+        A watch a prev
+        put a 2; del a
+        put a 3; put a 4
+        put a 5; put a 6
+        - A close
+        B watch a from=5 prev
+        ",
+        "
+        A 0 @2 created
+        A 0 @3 [a=2 c2 m3 v2 was 1@2] [-a m3 was 1@2]
+        A 0 @4 [a=3 c4 m4 v1] [a=4 c4 m4 v2]
+        A 0 @5 [a=5 c4 m5 v3 was 4@4] [a=6 c4 m5 v4 was 4@4]
+        B 0 @5 created
+        B 0 @5 [a=5 c4 m5 v3 was 4@4] [a=6 c4 m5 v4 was 4@4]
+        ",
+    );
+}
