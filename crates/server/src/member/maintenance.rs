@@ -21,6 +21,9 @@ use crate::threads::BackendJob;
 /// What the storage of this release calls itself.
 pub(crate) const STORAGE_VERSION: &str = "3.7.0";
 
+/// What an empty file has in use, as an empty one of etcd has: four pages.
+const FILE_HEAD_BYTES: i64 = 4 * 4096;
+
 impl Maintenance for Member {
     async fn status(&self) -> Result<StatusResponse, Code> {
         let membership = self.shared.membership();
@@ -43,7 +46,7 @@ impl Maintenance for Member {
             raft_term: self.progress.term(),
             raft_applied_index: self.progress.applied(),
             errors,
-            db_size_in_use: self.backend.size_live(),
+            db_size_in_use: self.size_in_use(),
             is_learner: membership.member(self.id).is_some_and(|member| member.is_learner),
             storage_version: STORAGE_VERSION.to_owned(),
             db_size_quota: self.shared.quota().limit_bytes(),
@@ -55,7 +58,10 @@ impl Maintenance for Member {
     }
 
     async fn alarm(&self, request: AlarmRequest) -> Result<AlarmResponse, Code> {
-        if request.action == i32::from(alarm_request::AlarmAction::Get) {
+        // etcd panics when it applies an action that is none.
+        let action = alarm_request::AlarmAction::try_from(request.action)
+            .map_err(|_| Code::UnknownMethod)?;
+        if action == alarm_request::AlarmAction::Get {
             let kind = AlarmType::try_from(request.alarm).unwrap_or(AlarmType::None);
             let alarms = self.shared.alarms().list(kind);
             return Ok(AlarmResponse { header: Some(self.header_now()), alarms });
@@ -157,6 +163,11 @@ impl Maintenance for Member {
 }
 
 impl Member {
+    /// Bytes of the file that hold something: its own head and roots are never free.
+    pub(crate) fn size_in_use(&self) -> i64 {
+        self.backend.size_live().saturating_add(FILE_HEAD_BYTES)
+    }
+
     fn cluster_minor(&self) -> Result<String, Code> {
         let membership = self.shared.membership();
         let version = membership.cluster_version().ok_or(Code::ClusterVersionUnavailable)?;
