@@ -14,6 +14,8 @@ pub struct Applied {
     pub term: Term,
     /// Who waits for the result, on the member that proposed it.
     pub request: Option<RequestId>,
+    /// What was asked for, in the words of etcd's metrics; `unknown` for other entries.
+    pub op: &'static str,
     /// The answer, or etcd's refusal. A refused entry changed nothing but the applied index, save
     /// [`Code::NoSpace`] with `over_quota`.
     pub result: Result<Answer, Code>,

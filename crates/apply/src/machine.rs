@@ -159,7 +159,7 @@ impl Machine {
         let index = Index(entry.index());
         let data = entry.data.clone().unwrap_or_default();
         let request = Request::decode(data).ok_or(Error::Undecodable { index })?;
-        let id = request.id();
+        let (id, op) = (request.id(), request.op());
         let refused = self.guard(&request).err();
         let over_quota = refused.is_none() && !self.fits(&request);
         let handled = match refused {
@@ -179,7 +179,7 @@ impl Machine {
         if over_quota {
             outcome.result = Err(Code::NoSpace);
         }
-        Ok(Applied { over_quota, ..applied(entry, id, outcome) })
+        Ok(Applied { op, over_quota, ..applied(entry, id, outcome) })
     }
 
     fn configure(&mut self, entry: &Entry, mut batch: Batch) -> Result<Applied, Error> {
@@ -194,6 +194,7 @@ fn applied(entry: &Entry, request: Option<RequestId>, outcome: Outcome) -> Appli
         index: Index(entry.index()),
         term: Term(entry.term()),
         request,
+        op: crate::request::OP_UNKNOWN,
         result: outcome.result,
         committed: outcome.committed,
         change: None::<Change>,

@@ -11,6 +11,9 @@ use crate::answer::Answer;
 use crate::machine::{Handled, Machine};
 use crate::quota;
 
+/// What has no name in etcd's metrics.
+pub(crate) const OP_UNKNOWN: &str = "unknown";
+
 /// One entry's request.
 #[derive(Debug)]
 pub(crate) struct Request {
@@ -58,6 +61,25 @@ impl Request {
     /// Who waits, if anybody.
     pub(crate) fn id(&self) -> Option<RequestId> {
         (self.id != 0).then_some(RequestId(self.id))
+    }
+
+    /// Its name in etcd's metrics.
+    pub(crate) fn op(&self) -> &'static str {
+        match self.body {
+            Body::Range(_) => "Range",
+            Body::Put(_) => "Put",
+            Body::DeleteRange(_) => "DeleteRange",
+            Body::Txn(_) => "Txn",
+            Body::Compaction(_) => "Compaction",
+            Body::LeaseGrant(_) => "LeaseGrant",
+            Body::LeaseRevoke(_) => "LeaseRevoke",
+            Body::LeaseCheckpoint(_) => "LeaseCheckpoint",
+            Body::Alarm(_) => "Alarm",
+            Body::ClusterVersion(_) => "ClusterVersionSet",
+            Body::MemberAttributes(_) => "ClusterMemberAttrSet",
+            Body::Downgrade(_) => "DowngradeInfoSet",
+            Body::Empty | Body::V2(_) | Body::Unimplemented => OP_UNKNOWN,
+        }
     }
 
     /// Bytes the request is reckoned to add, 0 if it adds none.

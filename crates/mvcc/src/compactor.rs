@@ -79,6 +79,9 @@ pub enum CompactStep {
 /// pauses in between as it sees fit.
 pub struct Compactor {
     shared: Arc<Shared>,
+    /// Rows hashed or removed in one step.
+    batch_rows: usize,
+    removed_rows: u64,
     work: Option<Work>,
 }
 
@@ -107,11 +110,20 @@ enum Stage {
 
 impl Compactor {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, work: None }
+        Self { shared, batch_rows: bounds::STEP_ROWS, removed_rows: 0, work: None }
     }
 
-    /// Does a bounded piece of work: about [`limits::COMPACTION_BATCH_ROWS`] rows are hashed or
-    /// removed.
+    /// Rows of a step from now on; [`limits::COMPACTION_BATCH_ROWS`] without this call.
+    pub fn set_batch_rows(&mut self, rows: usize) {
+        self.batch_rows = rows.max(1);
+    }
+
+    /// Rows removed since the start.
+    pub fn removed_rows(&self) -> u64 {
+        self.removed_rows
+    }
+
+    /// Does a bounded piece of work: about as many rows as a batch has are hashed or removed.
     ///
     /// # Errors
     /// The storage failed; the member must stop.
@@ -154,8 +166,8 @@ impl Compactor {
 
     fn hash(&self, job: Job, mut hasher: Hasher, next: Revision) -> Result<Turn, Error> {
         let Shared { backend, index, hashes, .. } = &*self.shared;
-        let rows = bounds::STEP_ROWS;
-        if let Some(next) = hasher.rows(index, &backend.view(), next, job.at, rows)? {
+        let view = backend.view();
+        if let Some(next) = hasher.rows(index, &view, next, job.at, self.batch_rows)? {
             return Ok((Some(Stage::Hash { hasher, next }), CompactStep::More));
         }
         hashes.store(HashKv {
@@ -177,17 +189,18 @@ impl Compactor {
         self.shared.pins.lowest().map_or(job.at, |pin| pin.min(job.at))
     }
 
-    fn sweep(&self, job: Job, at: i64, from: Option<Key>) -> Turn {
+    fn sweep(&mut self, job: Job, at: i64, from: Option<Key>) -> Turn {
         if self.shared.backend.buffered_bytes() > limits::BACKEND_BUFFER_BYTES / 2 {
             return (Some(Stage::Sweep { at, next: from }), CompactStep::Idle);
         }
         let mut sweep = Sweep {
             at,
             budget_keys: bounds::CHUNK_KEYS,
-            budget_rows: bounds::STEP_ROWS,
+            budget_rows: self.batch_rows,
             removed: Vec::new(),
         };
         let next = self.shared.index.write().sweep(from.as_ref(), &mut sweep);
+        self.removed_rows += sweep.removed.len() as u64;
         self.remove(sweep.removed);
         match next {
             Some(next) => (Some(Stage::Sweep { at, next: Some(next) }), CompactStep::More),

@@ -89,6 +89,7 @@ async fn sweep(member: Member) {
         match (member.reads.under_way(), question) {
             (Some(token), Some((same, since))) if token == same => {
                 if Instant::now().duration_since(since) > patience {
+                    add(&member.counters.slow_read_indexes, 1);
                     member.reads.abandon(Code::Timeout);
                     question = None;
                 }

@@ -27,7 +27,7 @@ use prost::Message;
 use tokio::sync::watch as latest;
 
 use crate::mailbox::Sender;
-use crate::metrics::Counters;
+use crate::metrics::{Counters, add};
 use crate::progress::Progress;
 use crate::read_gate::ReadGate;
 use crate::threads::{BackendJob, WatchJob};
@@ -124,11 +124,19 @@ impl Member {
     pub(crate) async fn propose(&self, mut request: InternalRaftRequest) -> Result<Answer, Code> {
         let id = self.request_ids.next();
         request.header = Some(RequestHeader { id: id.0, ..Default::default() });
-        self.propose_encoded(id, request.encode_to_vec().into()).await
+        let op = op_of(&request);
+        self.propose_encoded(op, id, request.encode_to_vec().into()).await
     }
 
-    /// As [`Member::propose`], for a request encoded with `id` in its header.
-    pub(crate) async fn propose_encoded(&self, id: RequestId, data: Bytes) -> Result<Answer, Code> {
+    /// As [`Member::propose`], for a request encoded with `id` in its header; `op` is its name in
+    /// metrics.
+    pub(crate) async fn propose_encoded(
+        &self,
+        op: &'static str,
+        id: RequestId,
+        data: Bytes,
+    ) -> Result<Answer, Code> {
+        let since = std::time::Instant::now();
         if data.len() > self.options.request_bytes_max {
             return Err(Code::RequestTooLarge);
         }
@@ -137,6 +145,7 @@ impl Member {
             self.waiters.answer(id, Err(Code::RequestTooManyRequests));
         }
         let outcome = outcome.await.unwrap_or(Err(Code::Stopped));
+        self.counters.requests.note_since(op, &outcome, since);
         if outcome.is_err() {
             self.counters.proposal_failed();
         }
@@ -147,7 +156,11 @@ impl Member {
     pub(crate) async fn linearize(&self) -> Result<(), Code> {
         let (turn, question) = self.reads.join();
         self.ask(question);
-        turn.await.unwrap_or(Err(Code::Stopped))
+        let outcome = turn.await.unwrap_or(Err(Code::Stopped));
+        if outcome.is_err() {
+            add(&self.counters.read_indexes_failed, 1);
+        }
+        outcome
     }
 
     /// Puts a read question to the node; refusals are told to who asked.
@@ -208,4 +221,21 @@ impl Member {
     pub(crate) fn observer(&self) -> &impl Observer {
         self.counters.as_ref()
     }
+}
+
+/// What a request is called in metrics.
+fn op_of(request: &InternalRaftRequest) -> &'static str {
+    let ops = [
+        (request.txn.is_some(), "Txn"),
+        (request.delete_range.is_some(), "DeleteRange"),
+        (request.put.is_some(), "Put"),
+        (request.lease_grant.is_some(), "LeaseGrant"),
+        (request.lease_revoke.is_some(), "LeaseRevoke"),
+        (request.compaction.is_some(), "Compaction"),
+        (request.alarm.is_some(), "Alarm"),
+        (request.cluster_member_attr_set.is_some(), "ClusterMemberAttrSet"),
+        (request.cluster_version_set.is_some(), "ClusterVersionSet"),
+        (request.downgrade_info_set.is_some(), "DowngradeInfoSet"),
+    ];
+    ops.iter().find(|(is_it, _)| *is_it).map_or("unknown", |(_, name)| name)
 }

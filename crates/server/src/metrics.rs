@@ -5,6 +5,7 @@
 
 mod names;
 mod process;
+mod timings;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,6 +21,8 @@ use crate::config::{Config, ETCD_VERSION};
 use crate::member::Member;
 
 pub(crate) use process::file_descriptor_limit;
+pub(crate) use timings::Timing;
+use timings::{Handling, Labels};
 
 /// gRPC status codes 0 to 16.
 const STATUS_CODES: usize = 17;
@@ -35,6 +38,20 @@ pub(crate) struct Counters {
     proposals_failed: AtomicU64,
     leases_renewed: AtomicU64,
     client_versions: Mutex<BTreeMap<(&'static str, String), u64>>,
+    /// Checks of health by page, check and outcome.
+    checks: Mutex<BTreeMap<(&'static str, &'static str, bool), u64>>,
+    scrapes: AtomicU64,
+    handling: Option<Handling>,
+    pub(crate) applies: Timing,
+    pub(crate) requests: Timing,
+    pub(crate) ranges_took: Timing,
+    pub(crate) read_indexes_failed: AtomicU64,
+    pub(crate) slow_read_indexes: AtomicU64,
+    pub(crate) put_bytes: AtomicU64,
+    pub(crate) pending_events: AtomicU64,
+    pub(crate) compacted_rows: AtomicU64,
+    /// Seconds since the epoch, 0 before the first.
+    pub(crate) last_compaction_s: AtomicU64,
     pub(crate) slow_applies: AtomicU64,
     pub(crate) leases_expired: AtomicU64,
     pub(crate) puts: AtomicU64,
@@ -59,8 +76,8 @@ struct Calls {
 }
 
 impl Counters {
-    /// All at zero.
-    pub(crate) fn new() -> Self {
+    /// All at zero. [`install_recorder`] must have been called.
+    pub(crate) fn new(is_extensive: bool) -> Self {
         let calls = Method::ALL
             .iter()
             .map(|_| Calls {
@@ -79,6 +96,18 @@ impl Counters {
             proposals_failed: zero(),
             leases_renewed: zero(),
             client_versions: Mutex::default(),
+            checks: Mutex::default(),
+            scrapes: zero(),
+            handling: is_extensive.then(Handling::new),
+            applies: Timing::new("etcd_server_apply_duration_seconds", Labels::Apply),
+            requests: Timing::new("etcd_server_request_duration_seconds", Labels::Request),
+            ranges_took: Timing::new("etcd_server_range_duration_seconds", Labels::Range),
+            read_indexes_failed: zero(),
+            slow_read_indexes: zero(),
+            put_bytes: zero(),
+            pending_events: zero(),
+            compacted_rows: zero(),
+            last_compaction_s: zero(),
             slow_applies: zero(),
             leases_expired: zero(),
             puts: zero(),
@@ -137,6 +166,24 @@ impl Observer for Counters {
         add(&self.sent_bytes, message_bytes as u64);
     }
 
+    fn is_timed(&self) -> bool {
+        self.handling.is_some()
+    }
+
+    fn took(&self, method: Method, took: Duration) {
+        if let Some(handling) = &self.handling {
+            handling.note(method, took);
+        }
+    }
+
+    fn checked(&self, page: &'static str, check: &'static str, healthy: bool) {
+        *self.checks.lock().entry((page, check, healthy)).or_default() += 1;
+        if !check.is_empty() {
+            gauge!("etcd_server_healthcheck", "type" => page, "name" => check)
+                .set(f64::from(u8::from(healthy)));
+        }
+    }
+
     fn client_version(&self, method: Method, version: &str) {
         let kind = if method.kind() == Kind::Unary { "unary" } else { "stream" };
         let mut versions = self.client_versions.lock();
@@ -156,8 +203,8 @@ impl Observer for Counters {
 /// The registry's handle, for rendering.
 static HANDLE: std::sync::OnceLock<PrometheusHandle> = std::sync::OnceLock::new();
 
-/// Makes the registry and everything in it that never changes.
-pub(crate) fn install(config: &Config, member: &Member) -> anyhow::Result<()> {
+/// Makes the registry. Handles made before it would lead nowhere.
+pub(crate) fn install_recorder() -> anyhow::Result<()> {
     let mut builder = PrometheusBuilder::new();
     for (name, buckets) in names::histograms() {
         builder = builder.set_buckets_for_metric(Matcher::Full(name.to_owned()), &buckets)?;
@@ -165,6 +212,20 @@ pub(crate) fn install(config: &Config, member: &Member) -> anyhow::Result<()> {
     let handle = builder.install_recorder()?;
     let _ = HANDLE.set(handle);
     names::describe();
+    for name in names::histograms().keys() {
+        if !names::LABELLED.contains(name) {
+            let _ = histogram!(*name);
+        }
+    }
+    for name in names::ZEROES {
+        counter!(*name).absolute(0);
+    }
+    gauge!("etcd_server_snapshot_apply_in_progress_total").set(0.0);
+    Ok(())
+}
+
+/// Sets everything that never changes.
+pub(crate) fn introduce(config: &Config, member: &Member) {
     gauge!("etcd_server_version", "server_version" => ETCD_VERSION).set(1.0);
     gauge!("etcd_server_id", "server_id" => member.id.to_string()).set(1.0);
     gauge!("etcd_server_quota_backend_bytes").set(config.quota_bytes as f64);
@@ -178,12 +239,6 @@ pub(crate) fn install(config: &Config, member: &Member) -> anyhow::Result<()> {
         gauge!("etcd_server_feature_enabled", "name" => *gate, "stage" => *stage)
             .set(f64::from(u8::from(on)));
     }
-    for name in names::histograms().keys() {
-        if !names::LABELLED.contains(name) {
-            let _ = histogram!(*name);
-        }
-    }
-    Ok(())
 }
 
 /// Keeps histograms small between scrapes; called every few seconds.
@@ -198,6 +253,16 @@ pub(crate) fn observe(name: &'static str, took: Duration) {
     histogram!(name).record(took.as_secs_f64());
 }
 
+/// Notes a number that is no duration.
+pub(crate) fn observe_plain(name: &'static str, value: f64) {
+    histogram!(name).record(value);
+}
+
+/// As [`observe`], in milliseconds.
+pub(crate) fn observe_ms(name: &'static str, took: Duration) {
+    histogram!(name).record(took.as_secs_f64() * 1000.0);
+}
+
 /// The body of `/metrics`.
 pub(crate) fn render(member: &Member) -> String {
     server(member);
@@ -205,7 +270,9 @@ pub(crate) fn render(member: &Member) -> String {
     counts(&member.counters);
     calls(&member.counters);
     process::publish();
-    HANDLE.get().map_or_else(String::new, PrometheusHandle::render)
+    let mut text = HANDLE.get().map_or_else(String::new, PrometheusHandle::render);
+    text.push_str(&process::cpu());
+    text
 }
 
 fn server(member: &Member) {
@@ -234,10 +301,12 @@ fn server(member: &Member) {
 
 fn storage(member: &Member) {
     gauge!("etcd_mvcc_db_total_size_in_bytes").set(member.backend.size_file() as f64);
-    gauge!("etcd_mvcc_db_total_size_in_use_in_bytes").set(member.backend.size_live() as f64);
+    gauge!("etcd_mvcc_db_total_size_in_use_in_bytes").set(member.size_in_use() as f64);
     gauge!("etcd_debugging_mvcc_current_revision").set(member.reader.revision() as f64);
     gauge!("etcd_debugging_mvcc_compact_revision").set(member.reader.compact_revision() as f64);
     gauge!("etcd_debugging_auth_revision").set(1.0);
+    gauge!("etcd_debugging_mvcc_keys_total").set(member.reader.stats().keys as f64);
+    gauge!("etcd_mvcc_db_open_read_transactions").set(0.0);
 }
 
 fn counts(counters: &Counters) {
@@ -261,10 +330,39 @@ fn counts(counters: &Counters) {
     counter!("etcd_network_client_grpc_received_bytes_total")
         .absolute(read(&counters.received_bytes));
     counter!("etcd_network_client_grpc_sent_bytes_total").absolute(read(&counters.sent_bytes));
+    counter!("etcd_server_read_indexes_failed_total").absolute(read(&counters.read_indexes_failed));
+    counter!("etcd_server_slow_read_indexes_total").absolute(read(&counters.slow_read_indexes));
+    gauge!("etcd_debugging_mvcc_total_put_size_in_bytes").set(read(&counters.put_bytes) as f64);
+    gauge!("etcd_debugging_mvcc_pending_events_total").set(read(&counters.pending_events) as f64);
+    counter!("etcd_debugging_mvcc_db_compaction_keys_total")
+        .absolute(read(&counters.compacted_rows));
+    gauge!("etcd_debugging_mvcc_db_compaction_last").set(read(&counters.last_compaction_s) as f64);
+    health(counters);
+    // The scrape that asks is counted when it is answered.
+    gauge!("promhttp_metric_handler_requests_in_flight").set(1.0);
+    let scrapes = counters.scrapes.fetch_add(1, Ordering::Relaxed);
+    counter!("promhttp_metric_handler_requests_total", "code" => "200").absolute(scrapes);
     for ((kind, version), count) in &*counters.client_versions.lock() {
         counter!("etcd_server_client_requests_total",
             "type" => *kind, "client_api_version" => version.clone())
         .absolute(*count);
+    }
+}
+
+fn health(counters: &Counters) {
+    counter!("etcd_server_health_success").absolute(0);
+    counter!("etcd_server_health_failures").absolute(0);
+    for ((page, check, healthy), count) in &*counters.checks.lock() {
+        match (check.is_empty(), healthy) {
+            (true, true) => counter!("etcd_server_health_success").absolute(*count),
+            (true, false) => counter!("etcd_server_health_failures").absolute(*count),
+            (false, healthy) => {
+                let status = if *healthy { "success" } else { "error" };
+                counter!("etcd_server_healthchecks_total",
+                    "type" => *page, "name" => *check, "status" => status)
+                .absolute(*count);
+            }
+        }
     }
 }
 

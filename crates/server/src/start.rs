@@ -70,8 +70,9 @@ pub(crate) fn start(config: Config) -> Result<Running> {
     );
     let listeners = Listeners::bind(&config)?;
     let storage = Storage::open(&config)?;
+    metrics::install_recorder()?;
     let (running, member) = assemble(&config, storage)?;
-    metrics::install(&config, &member)?;
+    metrics::introduce(&config, &member);
     publish::publish(&member, &config, &running.background);
     background::start_on(&running.background, &member, &config);
     listeners.open(&running)?;
@@ -146,7 +147,7 @@ fn assemble(config: &Config, storage: Storage) -> Result<(Running, Member)> {
         waiters: Arc::new(Waiters::new(request_timeout(config))),
         reads: Arc::new(ReadGate::default()),
         progress: Arc::new(Progress::default()),
-        counters: Arc::new(Counters::new()),
+        counters: Arc::new(Counters::new(config.metrics_extensive)),
         compacted,
         clock: Clock::start(),
     });
@@ -202,11 +203,14 @@ impl Threads<'_> {
         let hub = Hub::new(member.reader.clone(), hub_config);
         let watch =
             WatchThread { hub, jobs: boxes.watch_jobs, counters: Arc::clone(&member.counters) };
+        let mut compactor = member.reader.compactor();
+        compactor.set_batch_rows(config.compaction_batch_rows);
         let compactor = CompactorThread {
-            compactor: member.reader.compactor(),
+            compactor,
             wake: boxes.wake,
             finished,
             sleep: config.compaction_sleep,
+            counters: Arc::clone(&member.counters),
         };
         let backend = BackendThread {
             drain: storage.drain,

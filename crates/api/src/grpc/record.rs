@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Instant;
 
 use ketch_base::GrpcCode;
 
@@ -28,19 +29,26 @@ impl Meter {
 /// Reports the beginning and the end of one call. Dropped before its end it was canceled.
 pub(crate) struct Record {
     pub(crate) meter: Meter,
+    /// Only where durations are asked for.
+    began: Option<Instant>,
     ended: bool,
 }
 
 impl Record {
     pub(crate) fn begin(observer: &Arc<dyn Observer>, method: Method) -> Self {
         observer.started(method);
-        Self { meter: Meter { observer: Arc::clone(observer), method }, ended: false }
+        let began = observer.is_timed().then(Instant::now);
+        Self { meter: Meter { observer: Arc::clone(observer), method }, began, ended: false }
     }
 
     /// The call's status is known. Only the first one counts.
     pub(crate) fn end(&mut self, status: u8) {
         if !std::mem::replace(&mut self.ended, true) {
-            self.meter.observer.handled(self.meter.method, status);
+            let Meter { observer, method } = &self.meter;
+            observer.handled(*method, status);
+            if let Some(began) = self.began {
+                observer.took(*method, began.elapsed());
+            }
         }
     }
 }

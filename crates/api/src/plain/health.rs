@@ -11,7 +11,9 @@ use crate::ports::Ports;
 pub(super) async fn answer<P: Ports>(ports: &P, request: &Parts) -> Response<Body> {
     let excluded: Vec<String> = query::values(&request.uri, "exclude").collect();
     let serializable = query::values(&request.uri, "serializable").any(|value| value == "true");
-    match reason(ports, &excluded, serializable).await {
+    let reason = reason(ports, &excluded, serializable).await;
+    ports.checked("health", "", reason.is_none());
+    match reason {
         None => page(StatusCode::OK, TEXT, "{\"health\":\"true\",\"reason\":\"\"}"),
         Some(reason) => {
             let reason = serde_json::Value::from(reason);

@@ -18,8 +18,11 @@ enum Check {
     NonLearner,
 }
 
-/// A path, and the checks behind it.
-pub(super) struct Probe(&'static [Check]);
+/// A page, and the checks behind the path.
+pub(super) struct Probe {
+    page: &'static str,
+    checks: &'static [Check],
+}
 
 const LIVE: &[Check] = &[Check::SerializableRead];
 const READY: &[Check] =
@@ -27,30 +30,33 @@ const READY: &[Check] =
 
 impl Probe {
     pub(super) fn from_path(path: &str) -> Option<Self> {
-        let (all, rest) = match path.strip_prefix("/livez") {
-            Some(rest) => (LIVE, rest),
-            None => (READY, path.strip_prefix("/readyz")?),
+        let (page, all, rest) = match path.strip_prefix("/livez") {
+            Some(rest) => ("livez", LIVE, rest),
+            None => ("readyz", READY, path.strip_prefix("/readyz")?),
         };
-        match rest.strip_prefix('/') {
-            None if rest.is_empty() => Some(Self(all)),
-            None => None,
+        let checks = match rest.strip_prefix('/') {
+            None if rest.is_empty() => all,
+            None => return None,
             Some(name) => {
                 let at = all.iter().position(|check| check.name() == name)?;
-                Some(Self(&all[at..=at]))
+                &all[at..=at]
             }
-        }
+        };
+        Some(Self { page, checks })
     }
 
     pub(super) async fn answer<P: Ports>(&self, ports: &P, request: &Parts) -> Response<Body> {
         let excluded: Vec<String> = query::values(&request.uri, "exclude").collect();
         let mut lines = String::new();
         let mut failed = false;
-        for check in self.0 {
+        for check in self.checks {
             let name = check.name();
             if excluded.iter().any(|one| one == name) {
                 continue;
             }
-            match check.failure(ports).await {
+            let failure = check.failure(ports).await;
+            ports.checked(self.page, name, failure.is_none());
+            match failure {
                 None => lines.push_str(&format!("[+]{name} ok\n")),
                 Some(why) => {
                     failed = true;

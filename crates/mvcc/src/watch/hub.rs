@@ -56,6 +56,8 @@ pub struct Stats {
     pub lagging: usize,
     /// Events put into queues since the start; one for each watch that got it.
     pub events: u64,
+    /// Those of them that still wait for their client.
+    pub pending: u64,
 }
 
 /// All watches of a member. See the module.
@@ -78,6 +80,7 @@ pub struct Hub {
     pub(super) served: Owner,
     ready: Vec<StreamId>,
     pub(super) events: u64,
+    pending: u64,
     /// Memory for the watches of one key, kept between calls.
     pub(super) hits: Vec<Owner>,
 }
@@ -100,6 +103,7 @@ impl Hub {
             served: Owner::MAX,
             ready: Vec::new(),
             events: 0,
+            pending: 0,
             hits: Vec::new(),
         };
         hub.move_pin();
@@ -116,7 +120,10 @@ impl Hub {
 
     /// Ends a client stream: its watches and its waiting output are gone.
     pub fn close_stream(&mut self, id: StreamId) {
-        let Some(stream) = self.streams.remove(&id) else { return };
+        let Some(mut stream) = self.streams.remove(&id) else { return };
+        while let Some(output) = stream.pop() {
+            self.pending -= output.events();
+        }
         for owner in stream.watchers() {
             self.drop_watcher(owner);
         }
@@ -213,7 +220,9 @@ impl Hub {
             if bytes > max_bytes && !out.is_empty() {
                 break;
             }
-            out.extend(stream.pop());
+            let Some(output) = stream.pop() else { break };
+            self.pending -= output.events();
+            out.push(output);
         }
         out
     }
@@ -241,11 +250,13 @@ impl Hub {
             watchers: self.watchers.len(),
             lagging: self.behind.len(),
             events: self.events,
+            pending: self.pending,
         }
     }
 
     pub(super) fn push(&mut self, id: StreamId, output: Output) {
         let Some(stream) = self.streams.get_mut(&id) else { return };
+        self.pending += output.events();
         stream.push(output);
         if !std::mem::replace(&mut stream.announced, true) {
             self.ready.push(id);

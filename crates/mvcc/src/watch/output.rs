@@ -41,6 +41,14 @@ pub enum Output {
 }
 
 impl Output {
+    /// Events in it.
+    pub(super) fn events(&self) -> u64 {
+        match self {
+            Self::Events { events, .. } => events.len() as u64,
+            _ => 0,
+        }
+    }
+
     /// Memory it holds, as the limit of a stream's queue counts it.
     pub(super) fn bytes(&self) -> usize {
         match self {

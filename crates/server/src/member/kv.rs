@@ -2,19 +2,20 @@
 
 use std::time::Instant;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 use ketch_api::ports::{Chunks, Kv, Kvs, RangeReply};
 use ketch_apply::{Answer, quota};
 use ketch_base::{Code, RequestId, limits};
 use ketch_mvcc::Plan;
 use ketch_proto::etcdserverpb::{
     CompactionRequest, CompactionResponse, DeleteRangeRequest, DeleteRangeResponse,
-    InternalRaftRequest, PutRequest, PutResponse, RangeRequest, RangeResponse, TxnRequest,
-    TxnResponse, request_op,
+    InternalRaftRequest, PutRequest, PutResponse, RangeRequest, TxnRequest, TxnResponse,
+    request_op,
 };
 use prost::Message;
 
 use super::Member;
+use crate::metrics::add;
 
 impl Kv for Member {
     async fn range(&self, request: RangeRequest) -> Result<RangeReply, Code> {
@@ -23,6 +24,7 @@ impl Kv for Member {
             self.linearize().await?;
         }
         let reply = self.plan(&request);
+        self.counters.requests.note_since("Range", &reply, since);
         self.note_duration("range", since);
         reply
     }
@@ -31,7 +33,7 @@ impl Kv for Member {
         let since = Instant::now();
         self.check_quota(quota::cost_put(&request))?;
         let id = self.request_ids.next();
-        let answer = self.propose_encoded(id, encode_put(id, &request)).await?;
+        let answer = self.propose_encoded("Put", id, encode_put(id, &request)).await?;
         self.note_duration("put", since);
         match answer {
             Answer::Put(mut response) => {
@@ -95,7 +97,11 @@ impl Kv for Member {
 impl Member {
     /// Plans a range on this member's own state.
     pub(crate) fn plan(&self, request: &RangeRequest) -> Result<RangeReply, Code> {
-        let mut plan = self.reader.plan(request)?;
+        let since = Instant::now();
+        let plan = self.reader.plan(request);
+        self.counters.ranges_took.note_since("", &plan, since);
+        add(&self.counters.ranges, 1);
+        let mut plan = plan?;
         let (count, more, kvs_bytes) = (plan.count, plan.more, plan.kvs_bytes);
         let header = self.header_at(plan.revision);
         let kvs = if kvs_bytes == 0 {
@@ -107,25 +113,6 @@ impl Member {
             Kvs::Chunks(Box::new(PlanChunks(plan)))
         };
         Ok(RangeReply { header, count, more, kvs_bytes, kvs })
-    }
-
-    /// A whole range in memory, for small internal reads (health, elections).
-    pub(crate) fn read(&self, request: &RangeRequest) -> Result<RangeResponse, Code> {
-        let reply = self.plan(request)?;
-        let mut body = BytesMut::new();
-        match reply.kvs {
-            Kvs::Whole(bytes) => body.put(bytes),
-            Kvs::Chunks(mut chunks) => {
-                while let Some(bytes) = chunks.next(limits::RANGE_CHUNK_BYTES)? {
-                    body.put(bytes);
-                }
-            }
-        }
-        let mut response = RangeResponse::decode(body.freeze()).map_err(|_| Code::Corrupt)?;
-        response.header = Some(reply.header);
-        response.count = reply.count;
-        response.more = reply.more;
-        Ok(response)
     }
 }
 

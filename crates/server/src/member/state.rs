@@ -80,6 +80,18 @@ impl Observer for Member {
         self.observer().sent(method, message_bytes);
     }
 
+    fn is_timed(&self) -> bool {
+        self.observer().is_timed()
+    }
+
+    fn took(&self, method: Method, took: Duration) {
+        self.observer().took(method, took);
+    }
+
+    fn checked(&self, page: &'static str, check: &'static str, healthy: bool) {
+        self.observer().checked(page, check, healthy);
+    }
+
     fn client_version(&self, method: Method, version: &str) {
         self.observer().client_version(method, version);
     }

@@ -41,8 +41,16 @@ pub(super) const FEATURE_GATES: &[(&str, &str, bool)] = &[
 ];
 
 /// Histograms that appear only with labels.
-pub(super) const LABELLED: &[&str] =
-    &["etcd_server_apply_duration_seconds", "etcd_server_request_duration_seconds"];
+pub(super) const LABELLED: &[&str] = &[
+    "etcd_server_apply_duration_seconds",
+    "etcd_server_request_duration_seconds",
+    "etcd_server_range_duration_seconds",
+    "grpc_server_handling_seconds",
+];
+
+/// What a single member never has to count.
+pub(super) const ZEROES: &[&str] =
+    &["etcd_server_heartbeat_send_failures_total", "etcd_server_learner_promote_successes"];
 
 /// Every histogram with its bucket bounds: doubling from the first, so many of them.
 pub(super) fn histograms() -> BTreeMap<&'static str, Vec<f64>> {
@@ -61,7 +69,17 @@ pub(super) fn histograms() -> BTreeMap<&'static str, Vec<f64>> {
         ("etcd_server_request_duration_seconds", doubling(0.001, 14)),
         ("etcd_debugging_mvcc_db_compaction_total_duration_milliseconds", doubling(100.0, 14)),
         ("etcd_debugging_mvcc_db_compaction_pause_duration_milliseconds", doubling(1.0, 13)),
+        ("etcd_debugging_mvcc_index_compaction_pause_duration_milliseconds", doubling(0.5, 14)),
+        ("etcd_debugging_snap_save_marshalling_duration_seconds", doubling(0.001, 14)),
+        ("etcd_debugging_snap_save_total_duration_seconds", doubling(0.001, 14)),
+        ("etcd_snap_fsync_duration_seconds", doubling(0.001, 14)),
+        ("etcd_snap_db_fsync_duration_seconds", doubling(0.001, 14)),
+        ("etcd_snap_db_save_total_duration_seconds", doubling(0.1, 10)),
         ("etcd_debugging_lease_ttl_total", doubling(1.0, 24)),
+        (
+            "grpc_server_handling_seconds",
+            vec![0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0],
+        ),
     ]
     .into()
 }
@@ -90,6 +108,24 @@ const HISTOGRAMS: &[(&str, &str)] = &[
     ("etcd_server_apply_duration_seconds", "Time taken to apply one entry."),
     ("etcd_server_range_duration_seconds", "Time taken to plan one range."),
     ("etcd_server_request_duration_seconds", "Time from arrival to answer."),
+    (
+        "etcd_debugging_mvcc_db_compaction_total_duration_milliseconds",
+        "Time taken to remove the rows of one compaction.",
+    ),
+    (
+        "etcd_debugging_mvcc_db_compaction_pause_duration_milliseconds",
+        "Time taken by one batch of a compaction.",
+    ),
+    (
+        "etcd_debugging_mvcc_index_compaction_pause_duration_milliseconds",
+        "Time the index is held by one batch of a compaction.",
+    ),
+    ("etcd_debugging_snap_save_marshalling_duration_seconds", "Time to encode a snapshot's head."),
+    ("etcd_debugging_snap_save_total_duration_seconds", "Time to save a snapshot's head."),
+    ("etcd_snap_fsync_duration_seconds", "Latency of syncs of a snapshot's head."),
+    ("etcd_snap_db_fsync_duration_seconds", "Latency of syncs of received snapshots."),
+    ("etcd_snap_db_save_total_duration_seconds", "Time to save received snapshots."),
+    ("grpc_server_handling_seconds", "Time from the beginning of a call to its end."),
     ("etcd_debugging_lease_ttl_total", "Granted times to live in seconds."),
 ];
 
@@ -113,7 +149,17 @@ const COUNTERS: &[(&str, &str)] = &[
     ("grpc_server_handled_total", "Calls ended, by status."),
     ("grpc_server_msg_received_total", "Messages received."),
     ("grpc_server_msg_sent_total", "Messages sent."),
-    ("process_cpu_seconds_total", "Processor time used."),
+    ("etcd_server_read_indexes_failed_total", "Linearizable reads that came to nothing."),
+    ("etcd_server_slow_read_indexes_total", "Questions for a read index that took too long."),
+    ("etcd_server_heartbeat_send_failures_total", "Heartbeats sent late."),
+    ("etcd_server_learner_promote_successes", "Learners promoted."),
+    ("etcd_server_health_success", "Health pages that said yes."),
+    ("etcd_server_health_failures", "Health pages that said no."),
+    ("etcd_server_healthchecks_total", "Checks of livez and readyz by outcome."),
+    ("etcd_debugging_mvcc_db_compaction_keys_total", "Rows removed by compactions."),
+    ("promhttp_metric_handler_requests_total", "Scrapes answered, by status."),
+    ("process_network_receive_bytes_total", "Bytes received, all processes of the namespace."),
+    ("process_network_transmit_bytes_total", "Bytes sent, all processes of the namespace."),
 ];
 
 const GAUGES: &[(&str, &str)] = &[
@@ -138,6 +184,16 @@ const GAUGES: &[(&str, &str)] = &[
     ("etcd_debugging_mvcc_slow_watcher_total", "Watches that are catching up."),
     ("etcd_disk_wal_write_bytes_total", "Bytes written to the log."),
     ("etcd_disk_defrag_inflight", "1 while space is reclaimed."),
+    ("etcd_debugging_auth_revision", "Revision of users and roles."),
+    ("etcd_debugging_mvcc_keys_total", "Keys alive."),
+    ("etcd_debugging_mvcc_pending_events_total", "Events that wait for their client."),
+    ("etcd_debugging_mvcc_total_put_size_in_bytes", "Bytes of all rows put since the start."),
+    ("etcd_debugging_mvcc_db_compaction_last", "When the last compaction ended, since the epoch."),
+    ("etcd_mvcc_db_open_read_transactions", "Readers that hold pages: none outlives its call."),
+    ("etcd_server_healthcheck", "1 for checks of livez and readyz that last said yes."),
+    ("etcd_server_snapshot_apply_in_progress_total", "1 while a snapshot is installed."),
+    ("promhttp_metric_handler_requests_in_flight", "Scrapes under way."),
+    ("process_virtual_memory_max_bytes", "Virtual memory allowed."),
     ("os_fd_limit", "File descriptors allowed."),
     ("os_fd_used", "File descriptors open."),
     ("process_open_fds", "File descriptors open."),

@@ -14,19 +14,61 @@ pub(super) fn publish() {
         gauge!("process_open_fds").set(used);
         gauge!("os_fd_used").set(used);
     }
-    let Ok(stat) = fs::read_to_string("/proc/self/stat") else { return };
-    // Fields after the command name, which may hold blanks: the first is field 3 of the file.
-    let Some((_, rest)) = stat.rsplit_once(") ") else { return };
-    let fields: Vec<f64> = rest.split(' ').map(|field| field.parse().unwrap_or(0.0)).collect();
-    let field = |number: usize| fields.get(number - 3).copied().unwrap_or(0.0);
-    let ticks = rustix::param::clock_ticks_per_second() as f64;
-    let cpu_seconds = (field(14) + field(15)) / ticks;
-    counter!("process_cpu_seconds_total").absolute(cpu_seconds as u64);
-    gauge!("process_virtual_memory_bytes").set(field(23));
-    gauge!("process_resident_memory_bytes").set(field(24) * rustix::param::page_size() as f64);
-    if let Some(boot) = boot_time_seconds() {
-        gauge!("process_start_time_seconds").set(boot + field(22) / ticks);
+    let most = rustix::process::getrlimit(rustix::process::Resource::As).current;
+    gauge!("process_virtual_memory_max_bytes").set(most.unwrap_or(u64::MAX) as f64);
+    if let Some((received, sent)) = network_bytes() {
+        counter!("process_network_receive_bytes_total").absolute(received);
+        counter!("process_network_transmit_bytes_total").absolute(sent);
     }
+    let Some(stat) = Stat::read() else { return };
+    gauge!("process_virtual_memory_bytes").set(stat.field(23));
+    gauge!("process_resident_memory_bytes").set(stat.field(24) * rustix::param::page_size() as f64);
+    if let Some(boot) = boot_time_seconds() {
+        gauge!("process_start_time_seconds").set(boot + stat.field(22) / Stat::ticks());
+    }
+}
+
+/// Processor time as text of its own: counters of the registry are whole numbers.
+pub(super) fn cpu() -> String {
+    let Some(stat) = Stat::read() else { return String::new() };
+    let seconds = (stat.field(14) + stat.field(15)) / Stat::ticks();
+    format!(
+        "# HELP process_cpu_seconds_total Processor time used.\n\
+         # TYPE process_cpu_seconds_total counter\nprocess_cpu_seconds_total {seconds}\n"
+    )
+}
+
+/// The numbers of `/proc/self/stat` behind the command's name.
+struct Stat(Vec<f64>);
+
+impl Stat {
+    fn read() -> Option<Self> {
+        let stat = fs::read_to_string("/proc/self/stat").ok()?;
+        // The name may hold blanks and brackets.
+        let (_, rest) = stat.rsplit_once(") ")?;
+        Some(Self(rest.split(' ').map(|field| field.parse().unwrap_or(0.0)).collect()))
+    }
+
+    /// By its number in the manual; the first kept is 3.
+    fn field(&self, number: usize) -> f64 {
+        self.0.get(number - 3).copied().unwrap_or(0.0)
+    }
+
+    fn ticks() -> f64 {
+        rustix::param::clock_ticks_per_second() as f64
+    }
+}
+
+/// Octets in and out, as the kernel counts them for this network namespace.
+fn network_bytes() -> Option<(u64, u64)> {
+    let text = fs::read_to_string("/proc/self/net/netstat").ok()?;
+    let mut lines = text.lines().filter(|line| line.starts_with("IpExt:"));
+    let (names, values) = (lines.next()?, lines.next()?);
+    let find = |wanted: &str| {
+        let place = names.split(' ').position(|name| name == wanted)?;
+        values.split(' ').nth(place)?.parse().ok()
+    };
+    Some((find("InOctets")?, find("OutOctets")?))
 }
 
 /// The soft limit of open files.

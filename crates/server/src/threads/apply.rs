@@ -9,12 +9,14 @@ use ketch_backend::Backend;
 use ketch_base::limits;
 use ketch_lease::Lessor;
 use ketch_node::{ApplyJob, ApplyWorker, Event};
+use ketch_proto::etcdserverpb::ResponseOp;
+use ketch_proto::etcdserverpb::response_op::Response;
 
 use super::node::ApplyTask;
 use super::{BackendJob, Pressure, WatchJob, fatal};
 use crate::mailbox::{Receiver, Sender};
 use crate::member::{Clock, Member};
-use crate::metrics::{Counters, add};
+use crate::metrics::{Counters, add, observe_plain};
 use crate::progress::Progress;
 use crate::threads::compactor::Wake;
 use crate::waiters::Waiters;
@@ -71,8 +73,9 @@ impl ApplyThread {
         sinks.pressure.wait(|| backend.buffered_bytes());
         let mut since = Instant::now();
         let event = self.worker.run(job, &mut |applied| {
+            let (op, is_ok) = (applied.op, applied.result.is_ok());
             sinks.deliver(applied);
-            since = sinks.note_slow(since);
+            since = sinks.note_end(op, is_ok, since);
         });
         match event {
             Ok(event) => self.node.send_above_limit(event),
@@ -103,9 +106,10 @@ impl Sinks {
         }
     }
 
-    fn note_slow(&self, since: Instant) -> Instant {
+    fn note_end(&self, op: &'static str, is_ok: bool, since: Instant) -> Instant {
         let now = Instant::now();
         let took = now - since;
+        self.counters.applies.note(op, is_ok, took);
         if took > self.warning && !self.warning.is_zero() {
             self.counters.slow_applies.fetch_add(1, Ordering::Relaxed);
             tracing::warn!(
@@ -117,13 +121,49 @@ impl Sinks {
 
     fn count(&self, applied: &Applied) {
         let counters = &self.counters;
+        if let Some(committed) = &applied.committed {
+            let puts = committed.events.iter().filter(|event| !event.tombstone);
+            add(&counters.put_bytes, puts.map(|event| event.row.len() as u64).sum());
+        }
         match &applied.result {
             Ok(Answer::Put(_)) => add(&counters.puts, 1),
             Ok(Answer::DeleteRange(_)) => add(&counters.deletes, 1),
-            Ok(Answer::Txn(_)) => add(&counters.txns, 1),
-            Ok(Answer::LeaseGrant(_)) => add(&counters.leases_granted, 1),
+            Ok(Answer::Txn(response)) => {
+                let mut ops = Ops::default();
+                ops.add(&response.responses);
+                add(&counters.puts, ops.puts);
+                add(&counters.deletes, ops.deletes);
+                add(&counters.ranges, ops.ranges);
+                add(&counters.txns, u64::from(ops.puts + ops.deletes + ops.ranges > 1));
+            }
+            Ok(Answer::LeaseGrant(response)) => {
+                add(&counters.leases_granted, 1);
+                observe_plain("etcd_debugging_lease_ttl_total", response.ttl as f64);
+            }
             Ok(Answer::LeaseRevoke(_)) => add(&counters.leases_revoked, 1),
             _ => {}
+        }
+    }
+}
+
+/// Operations of one transaction, nested ones included.
+#[derive(Default)]
+struct Ops {
+    puts: u64,
+    deletes: u64,
+    ranges: u64,
+}
+
+impl Ops {
+    fn add(&mut self, responses: &[ResponseOp]) {
+        for op in responses {
+            match &op.response {
+                Some(Response::ResponsePut(_)) => self.puts += 1,
+                Some(Response::ResponseDeleteRange(_)) => self.deletes += 1,
+                Some(Response::ResponseRange(_)) => self.ranges += 1,
+                Some(Response::ResponseTxn(nested)) => self.add(&nested.responses),
+                None => {}
+            }
         }
     }
 }

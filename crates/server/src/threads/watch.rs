@@ -163,6 +163,7 @@ impl WatchThread {
         set(&self.counters.watch_streams, streams.by_number.len());
         set(&self.counters.watchers, stats.watchers);
         set(&self.counters.slow_watchers, stats.lagging);
+        self.counters.pending_events.store(stats.pending, Ordering::Relaxed);
         stats.lagging > 0
     }
 }

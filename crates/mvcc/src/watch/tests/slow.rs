@@ -35,7 +35,7 @@ fn a_client_that_does_not_read_holds_little_and_loses_nothing() {
     assert_eq!(revisions, (2..=101).collect::<Vec<_>>(), "{all}");
     assert_eq!(all.matches(" was <50>@").count(), 99);
     assert!(all.ends_with("A -1 @101\n"), "{all}");
-    let stats = Stats { streams: 1, watchers: 1, lagging: 0, events: 100 };
+    let stats = Stats { streams: 1, watchers: 1, lagging: 0, events: 100, pending: 0 };
     assert_eq!(driver.hub.stats(), stats);
 }
 
