@@ -28,7 +28,8 @@ pub(crate) enum Kind {
 pub(crate) enum Support {
     /// It works.
     Works,
-    /// Accepted; nothing in ketch (or in a single member) depends on it.
+    /// Accepted; nothing in ketch (or in a single member) depends on it. Transactions of the
+    /// working storage are bounded by the product, and addresses are always reused, as in Go.
     Inert,
     /// Refused by name unless it has its default, with this reason.
     Refused(&'static str),
@@ -80,7 +81,7 @@ pub(crate) const FLAGS: &[Flag] = &[
     flag("config-file", Kind::Text, "", "general", "", Support::Works),
     flag("version", Kind::Bool, "false", "general", "", Support::Works),
     flag("backend-batch-interval", Kind::Duration, "0s", "member", "backend-batch-interval", Support::Works),
-    flag("backend-batch-limit", Kind::Int, "0", "member", "backend-batch-limit", Support::Works),
+    flag("backend-batch-limit", Kind::Int, "0", "member", "backend-batch-limit", Support::Inert),
     flag("backend-bbolt-freelist-type", Kind::Text, "", "member", "backend-bbolt-freelist-type", Support::Inert),
     flag("data-dir", Kind::Text, "", "member", "data-dir", Support::Works),
     flag("election-timeout", Kind::Uint, "1000", "member", "election-timeout", Support::Works),
@@ -106,7 +107,7 @@ pub(crate) const FLAGS: &[Flag] = &[
     flag("raft-write-timeout", Kind::Duration, "5s", "member", "", Support::Inert),
     flag("snapshot-catchup-entries", Kind::Uint, "5000", "member", "snapshot-catchup-entries", Support::Works),
     flag("snapshot-count", Kind::Uint, "10000", "member", "snapshot-count", Support::Works),
-    flag("socket-reuse-address", Kind::Bool, "false", "member", "socket-options.reuse-address", Support::Works),
+    flag("socket-reuse-address", Kind::Bool, "false", "member", "socket-options.reuse-address", Support::Inert),
     flag("socket-reuse-port", Kind::Bool, "false", "member", "socket-options.reuse-port", Support::Works),
     flag("wal-dir", Kind::Text, "", "member", "wal-dir", Support::Works),
     flag("advertise-client-urls", Kind::Urls, "http://localhost:2379", "clustering", "advertise-client-urls", Support::Works),
@@ -180,7 +181,7 @@ pub(crate) const FLAGS: &[Flag] = &[
     flag("enable-distributed-tracing", Kind::Bool, "false", "distributed tracing", "enable-distributed-tracing", TRACING),
     flag("bootstrap-defrag-threshold-megabytes", Kind::Uint, "0", "features", "bootstrap-defrag-threshold-megabytes", BOOTSTRAP_DEFRAG),
     flag("compact-hash-check-time", Kind::Duration, "1m0s", "features", "compact-hash-check-time", Support::Inert),
-    flag("compaction-batch-limit", Kind::Int, "0", "features", "compaction-batch-limit", Support::Works),
+    flag("compaction-batch-limit", Kind::Int, "0", "features", "compaction-batch-limit", Support::Inert),
     flag("compaction-sleep-interval", Kind::Duration, "0s", "features", "compaction-sleep-interval", Support::Works),
     flag("corrupt-check-time", Kind::Duration, "0s", "features", "corrupt-check-time", Support::Inert),
     flag("downgrade-check-time", Kind::Duration, "5s", "features", "downgrade-check-time", Support::Inert),

@@ -85,7 +85,6 @@ pub(super) fn resolve(settings: Settings) -> Result<Config, ConfigError> {
             time(&settings, "backend-batch-interval"),
             limits::BACKEND_BATCH_INTERVAL_MS,
         ),
-        backend_batch_rows: positive(&settings, "backend-batch-limit", limits::BACKEND_BATCH_ROWS),
         compaction_batch_rows: positive(
             &settings,
             "compaction-batch-limit",
@@ -100,7 +99,6 @@ pub(super) fn resolve(settings: Settings) -> Result<Config, ConfigError> {
         warning_unary: time(&settings, "warning-unary-request-duration"),
         cors: words(settings.get("cors")),
         host_whitelist: words(settings.get("host-whitelist")),
-        reuse_address: on(&settings, "socket-reuse-address"),
         reuse_port: on(&settings, "socket-reuse-port"),
         metrics_extensive: settings.get("metrics") == "extensive",
         no_fsync: on(&settings, "unsafe-no-fsync"),
@@ -253,19 +251,33 @@ fn advertised(text: &str) -> Result<Vec<String>, ConfigError> {
 }
 
 fn parse_url(text: &str) -> Result<Url, ConfigError> {
-    let url = Url::parse(text)
-        .map_err(|error| ConfigError::Verify(format!("parse {text:?}: {error}")))?;
-    let verify = |why: &str| Err(ConfigError::Verify(format!("{why}: {text}")));
+    let url = checked_url(text).map_err(ConfigError::Verify)?;
+    if url.scheme().starts_with("unix") {
+        let why = format!("unix-socket listeners are not implemented yet: {text}");
+        return Err(ConfigError::Verify(why));
+    }
+    Ok(url)
+}
+
+/// A URL as etcd's flags take it, or why not in its words.
+pub(super) fn checked_url(text: &str) -> Result<Url, String> {
+    let url = match Url::parse(text) {
+        Ok(url) => url,
+        Err(_) if !text.contains(':') => {
+            return Err(format!("URL scheme must be http, https, unix, or unixs: {text}"));
+        }
+        Err(error) => return Err(format!("parse {text:?}: {error}")),
+    };
     match url.scheme() {
+        "unix" | "unixs" => return Ok(url),
         "http" | "https" => {}
-        "unix" | "unixs" => return verify("unix-socket listeners are not implemented yet"),
-        _ => return verify("URL scheme must be http, https, unix, or unixs"),
+        _ => return Err(format!("URL scheme must be http, https, unix, or unixs: {text}")),
     }
     if url.port().is_none() && !text.trim_end_matches('/').ends_with(&default_port(&url)) {
-        return verify("URL address does not have the form \"host:port\"");
+        return Err(format!("URL address does not have the form \"host:port\": {text}"));
     }
     if url.path() != "/" {
-        return verify("URL must not contain a path");
+        return Err(format!("URL must not contain a path: {text}"));
     }
     Ok(url)
 }

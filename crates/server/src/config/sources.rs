@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use super::flags::{self, FLAGS, Flag, Kind, Support};
+use super::resolve::checked_url;
 use super::{ConfigError, duration};
 
 /// Raw values by flag name, checked for their kind.
@@ -139,6 +140,14 @@ fn check_kind(flag: &Flag, value: &str) -> Result<(), ConfigError> {
         Err(ConfigError::Usage(format!("invalid value {value:?} for flag -{}: {why}", flag.name)))
     };
     match flag.kind {
+        // Origins are no addresses: `*` is one, and they need no port.
+        Kind::Urls if flag.name != "cors" => {
+            let words = value.split(',').map(str::trim).filter(|word| !word.is_empty());
+            match words.map(checked_url).find_map(Result::err) {
+                Some(why) => invalid(&why),
+                None => Ok(()),
+            }
+        }
         Kind::Text | Kind::List | Kind::Urls => Ok(()),
         Kind::Bool if boolean(value).is_some() => Ok(()),
         Kind::Bool => Err(ConfigError::Usage(format!(
@@ -220,6 +229,11 @@ mod tests {
         check("--nonsense", "flag provided but not defined: -nonsense");
         check("--enable-v2", "flag provided but not defined: -enable-v2");
         check("--name", "flag needs an argument: -name");
+        check(
+            "--listen-client-urls notaurl",
+            "invalid value \"notaurl\" for flag -listen-client-urls: URL scheme must be http, \
+             https, unix, or unixs: notaurl",
+        );
         check("--max-txn-ops x", "invalid value \"x\" for flag -max-txn-ops: parse error");
         check("--pre-vote=maybe", "invalid boolean value \"maybe\" for -pre-vote: parse error");
         check("foo", "\"foo\" is not a valid flag");

@@ -36,14 +36,15 @@ impl Storage {
         let path = snap.join(DATABASE);
         let (backend, drain) = Backend::open(Arc::clone(&disk), &path, BackendConfig::default())
             .with_context(|| format!("open the database {}", path.display()))?;
-        let founding = founding(config);
+        // A member that joins asks its peers who they are; alone there is nobody to ask.
+        let founding = (!config.initial_cluster_existing).then(|| founding(config));
         let kept = backend.durable();
         let wal = ketch_wal::Config::default();
         let log = recover::open(
             &disk,
             &config.wal_dir,
             wal,
-            Some(&founding),
+            founding.as_ref(),
             kept.index,
             config.snapshot_catchup_entries,
         )

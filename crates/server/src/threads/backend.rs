@@ -96,7 +96,8 @@ impl BackendThread {
                 observe("etcd_disk_backend_commit_duration_seconds", since.elapsed());
             }
             self.node.send_above_limit(Event::Durable { index: step.durable_index });
-            if !step.full && !(all && step.more) {
+            let goes_on = step.full || (all && step.more);
+            if !goes_on {
                 return;
             }
         }
