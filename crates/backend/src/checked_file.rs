@@ -72,6 +72,14 @@ impl CheckedFile {
         self.sums.read().used_pages() * PAGE as u64
     }
 
+    /// Cuts up to `bytes` off the end of a file that nobody reads any more and that has no name;
+    /// `false` when nothing is left.
+    pub(crate) fn give_back(&self, bytes: u64) -> io::Result<bool> {
+        let left = self.file.len()?.saturating_sub(bytes);
+        self.file.set_len(left)?;
+        Ok(left > 0)
+    }
+
     /// The first damage met since the file was opened.
     pub(crate) fn first_damage(&self) -> Option<&Damage> {
         self.first_damage.get()

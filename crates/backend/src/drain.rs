@@ -9,6 +9,7 @@ use crate::backend::Shared;
 use crate::buffer::Chunk;
 use crate::database::{self, Opened};
 use crate::reclaim::Reclaim;
+use crate::retired::Retired;
 use crate::{Error, schema, writer};
 
 /// Moves changes from memory to the file. Owned by one thread, which calls [`Drain::step`] every
@@ -19,6 +20,7 @@ pub struct Drain {
     pub(crate) opened: Opened,
     pub(crate) cache_bytes: usize,
     pub(crate) reclaim: Option<Reclaim>,
+    pub(crate) retired: Retired,
     /// Which of two files bears the name after a crash is not known.
     pub(crate) name_in_doubt: bool,
 }
@@ -44,7 +46,15 @@ impl Drain {
         opened: Opened,
         cache_bytes: usize,
     ) -> Self {
-        Self { shared, disk, opened, cache_bytes, reclaim: None, name_in_doubt: false }
+        Self {
+            shared,
+            disk,
+            opened,
+            cache_bytes,
+            reclaim: None,
+            retired: Retired::default(),
+            name_in_doubt: false,
+        }
     }
 
     /// Moves the oldest appended batches, whole, in one durable transaction bounded in rows and
@@ -58,6 +68,7 @@ impl Drain {
             let what = "the end of a reclaim is not durable: open the database again".to_owned();
             return Err(Error::Engine { path, what });
         }
+        self.retired.step();
         let chunks = self.shared.oldest();
         if chunks.is_empty() {
             let durable_index = self.shared.durable_index();

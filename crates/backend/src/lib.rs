@@ -38,6 +38,7 @@ mod merge;
 mod origin;
 mod page_sums;
 mod reclaim;
+mod retired;
 mod schema;
 mod view;
 mod writer;

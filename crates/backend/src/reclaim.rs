@@ -13,6 +13,7 @@ use redb::{ReadTransaction, ReadableDatabase, TableDefinition, WriteTransaction}
 
 use crate::buffer::Chunk;
 use crate::database::{self, Opened};
+use crate::retired::Retired;
 use crate::schema::{self, Blob};
 use crate::{Bucket, Drain, Error, files, writer};
 
@@ -100,6 +101,7 @@ impl Drain {
             self.name_in_doubt = true;
             return Err(Error::from_io(&path, source));
         }
+        self.retired = Retired::new(self.opened.origin.file.clone());
         self.opened = opened;
         self.shared.committed(&self.opened, 0, live_bytes)?;
         let after_bytes = self.opened.origin.file.used_bytes();
