@@ -49,7 +49,8 @@ pub struct Events {
 
 impl Events {
     /// Events in order, progress notices (no events), and last, if the server ends the watch, the
-    /// answer that says so (see [`cancellation`]); then `None`.
+    /// answer that says so (see [`cancellation`]); then `None`. A watch that was refused at once
+    /// has only that last answer, with `created` set.
     ///
     /// # Errors
     /// The server refuses watches for good, or there is no server to ask.

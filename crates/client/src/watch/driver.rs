@@ -201,6 +201,7 @@ impl Driver {
             // etcd's client gives such an answer an empty header.
             let refusal = WatchResponse {
                 header: Some(ResponseHeader::default()),
+                created: true,
                 canceled: true,
                 cancel_reason: answer.cancel_reason,
                 ..Default::default()

@@ -2,7 +2,7 @@
 
 use ketch_client::Kv;
 use ketch_proto::etcdserverpb::range_request::{SortOrder, SortTarget};
-use ketch_proto::etcdserverpb::{RangeRequest, RangeResponse};
+use ketch_proto::etcdserverpb::{RangeRequest, RangeResponse, ResponseHeader};
 
 use super::ranges;
 use crate::failure::{BAD_FEATURE, Failure};
@@ -43,12 +43,26 @@ async fn streamed(kv: &Kv, request: RangeRequest) -> Result<RangeResponse, Failu
     let mut pieces = kv.range_stream(request).await?;
     let mut whole = RangeResponse::default();
     while let Some(piece) = pieces.next().await? {
-        whole.header = piece.header.or(whole.header);
+        whole.header = merged(whole.header, piece.header);
         whole.kvs.extend(piece.kvs);
         whole.more |= piece.more;
         whole.count = if piece.count == 0 { whole.count } else { piece.count };
     }
     Ok(whole)
+}
+
+/// Field by field the later one, where it is set.
+fn merged(
+    earlier: Option<ResponseHeader>,
+    later: Option<ResponseHeader>,
+) -> Option<ResponseHeader> {
+    let (Some(mut header), Some(later)) = (earlier, later) else { return later.or(earlier) };
+    let ResponseHeader { cluster_id, member_id, revision, raft_term } = later;
+    header.cluster_id = if cluster_id == 0 { header.cluster_id } else { cluster_id };
+    header.member_id = if member_id == 0 { header.member_id } else { member_id };
+    header.revision = if revision == 0 { header.revision } else { revision };
+    header.raft_term = if raft_term == 0 { header.raft_term } else { raft_term };
+    Some(header)
 }
 
 /// The request of a line; also used inside transactions.

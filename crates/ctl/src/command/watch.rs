@@ -64,6 +64,11 @@ fn request(flags: &Flags, target: &Target) -> Result<WatchCreateRequest, &'stati
 async fn follow(printer: Printer, mut events: Events, exec: &[Vec<u8>]) -> Result<(), Failure> {
     while let Some(answer) = events.next().await? {
         let over = cancellation(&answer);
+        // Of the end of a running watch etcd's client tells only one reason.
+        if over.is_some() && !answer.created && answer.compact_revision == 0 {
+            break;
+        }
+        let answer = WatchResponse { created: false, ..answer };
         if let Some(reason) = &over {
             say(&format!("watch was canceled ({reason})"));
         }

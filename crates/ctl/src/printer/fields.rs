@@ -53,6 +53,7 @@ pub(super) fn render(printer: &Printer, answer: &Answer<'_>) -> Rendered {
                 member.peer_ur_ls.iter().for_each(|url| page.text("PeerURL", url));
                 member.client_ur_ls.iter().for_each(|url| page.text("ClientURL", url));
                 page.field("IsLearner", member.is_learner);
+                page.gap();
             }
         }
         Answer::Alarms(answer) => {
@@ -60,6 +61,7 @@ pub(super) fn render(printer: &Printer, answer: &Answer<'_>) -> Rendered {
             for member in &answer.alarms {
                 page.id("MemberID", member.member_id);
                 page.field("AlarmType", alarm_type(member.alarm));
+                page.gap();
             }
         }
         Answer::Health(list) => {

@@ -159,7 +159,10 @@ fn members(printer: &Printer, answer: &MemberListResponse) -> Object {
             .flag("isLearner", member.is_learner)
             .finish()
     };
-    Object::new().object("header", header).list("members", answer.members.iter().map(member))
+    let list = answer.members.iter().map(member);
+    let object = Object::new().object("header", header);
+    // The form with hexadecimal ids is etcdctl's own and keeps an empty list.
+    if printer.hex { object.raw("members", array(list)) } else { object.list("members", list) }
 }
 
 fn health(health: &Health) -> String {

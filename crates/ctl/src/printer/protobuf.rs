@@ -3,7 +3,7 @@
 use ketch_proto::etcdserverpb::{ResponseHeader, WatchResponse};
 use prost::Message;
 
-use super::{Answer, Printer, Rendered};
+use super::{Answer, Printer, Rendered, simple};
 use crate::failure::{BAD_FEATURE, Failure};
 
 pub(super) fn render(printer: &Printer, answer: &Answer<'_>) -> Rendered {
@@ -21,11 +21,10 @@ pub(super) fn render(printer: &Printer, answer: &Answer<'_>) -> Rendered {
         Answer::Members(answer) => answer.encode_to_vec(),
         Answer::Alarms(answer) => answer.encode_to_vec(),
         Answer::Revoke(_, answer) => {
-            let header = answer.header.unwrap_or_default();
+            let shown = show_header(answer.header.unwrap_or_default());
             let message = format!(
-                "marshal unsupported for type *clientv3.LeaseRevokeResponse (&{{{{{{}} [] [] 0x0}} \
-                 cluster_id:{}  member_id:{}  revision:{}  raft_term:{} [] 0}})",
-                header.cluster_id, header.member_id, header.revision, header.raft_term
+                "marshal unsupported for type *clientv3.LeaseRevokeResponse \
+                 (&{{{{{{}} [] [] 0x0}} {shown} [] 0}})"
             );
             return Err(Failure::new(BAD_FEATURE, message));
         }
@@ -37,6 +36,18 @@ pub(super) fn render(printer: &Printer, answer: &Answer<'_>) -> Rendered {
 
 fn header(header: Option<ResponseHeader>) -> Vec<u8> {
     header.unwrap_or_default().encode_to_vec()
+}
+
+fn show_header(header: ResponseHeader) -> String {
+    let ResponseHeader { cluster_id, member_id, revision, raft_term } = header;
+    let fields: [(_, i128); 4] = [
+        ("cluster_id", cluster_id.into()),
+        ("member_id", member_id.into()),
+        ("revision", revision.into()),
+        ("raft_term", raft_term.into()),
+    ];
+    let fields = fields.map(|(name, value)| (name, (value != 0).then(|| value.to_string())));
+    simple::text_form(fields.iter().map(|(name, value)| (*name, value.as_deref())))
 }
 
 /// What Go's client keeps of a watch answer.

@@ -21,11 +21,10 @@ pub(super) fn render(printer: &Printer, answer: &Answer<'_>) -> Rendered {
         Answer::Del(answer) => del(printer, answer, &mut out),
         Answer::Txn(answer) => txn(printer, answer, &mut out),
         Answer::Watch(answer) => watch(printer, answer, &mut out),
-        Answer::Grant(answer) if answer.error.is_empty() => {
+        Answer::Grant(answer) => {
             let (id, ttl) = (hex16(answer.id), answer.ttl);
             line(&mut out, &format!("lease {id} granted with TTL({ttl}s)"));
         }
-        Answer::Grant(_) => {}
         Answer::Revoke(id, _) => line(&mut out, &format!("lease {} revoked", hex16(*id))),
         Answer::KeepAlive(answer) => {
             let (id, ttl) = (hex16(answer.id), answer.ttl);
@@ -143,22 +142,24 @@ fn healthy(list: &[super::Health], out: &mut Vec<u8>) {
     }
 }
 
-/// protobuf's text form. Go puts one or two blanks between fields, fixed per build; etcd's
-/// released builds of 3.7 put two.
 fn alarm(member: &AlarmMember) -> String {
-    let mut parts = Vec::new();
-    if member.member_id != 0 {
-        parts.push(format!("memberID:{}", member.member_id));
-    }
-    if member.alarm != 0 {
-        parts.push(format!("alarm:{}", fields::alarm_type(member.alarm)));
-    }
-    parts.join("  ")
+    let kind = Some(member.alarm).filter(|alarm| *alarm != 0).map(fields::alarm_type);
+    let member = Some(member.member_id).filter(|id| *id != 0).map(|id| id.to_string());
+    text_form([("memberID", member.as_deref()), ("alarm", kind)])
+}
+
+/// protobuf's text form of fields that are set. Go puts one or two blanks between them, fixed per
+/// build; etcd's released builds of 3.7 put two.
+pub(super) fn text_form<'a>(
+    fields: impl IntoIterator<Item = (&'static str, Option<&'a str>)>,
+) -> String {
+    let shown = fields.into_iter().filter_map(|(name, value)| Some(format!("{name}:{}", value?)));
+    shown.collect::<Vec<_>>().join("  ")
 }
 
 /// The cells of a member's status, for lines and tables.
 pub(super) fn status_row(endpoint: &str, status: &StatusResponse) -> Vec<String> {
-    let bytes = |size: i64| size::show(u64::try_from(size).unwrap_or(0));
+    let bytes = |size: i64| size::show(size.cast_unsigned());
     let member = status.header.map_or(0, |header| header.member_id);
     let downgrade = status.downgrade_info.clone().unwrap_or_default();
     vec![
@@ -181,10 +182,10 @@ pub(super) fn status_row(endpoint: &str, status: &StatusResponse) -> Vec<String>
     ]
 }
 
-/// Rounded up.
+/// In whole numbers, so that the used part is rounded down and this one up.
 fn unused_percent(size: i64, in_use: i64) -> i64 {
     if size <= 0 {
         return 0;
     }
-    ((1.0 - in_use as f64 / size as f64) * 100.0).ceil() as i64
+    100_i64.saturating_sub(in_use.saturating_mul(100) / size)
 }

@@ -79,10 +79,12 @@ pub(super) fn hashes(list: &[(String, HashKvResponse)]) -> Table {
 
 /// Headings in the middle, cells to the right.
 fn draw(table: &Table) -> String {
+    let trimmed = |row: &Vec<String>| row.iter().map(|cell| cell.trim().to_owned()).collect();
+    let rows: Vec<Vec<_>> = table.rows.iter().map(trimmed).collect();
     let width = |text: &str| text.chars().count();
     let widths: Vec<_> = (0..table.heads.len())
         .map(|at| {
-            let cells = table.rows.iter().filter_map(|row| row.get(at)).map(|cell| width(cell));
+            let cells = rows.iter().filter_map(|row| row.get(at)).map(|cell| width(cell));
             cells.chain([width(table.heads[at])]).max().unwrap_or(0)
         })
         .collect();
@@ -94,8 +96,10 @@ fn draw(table: &Table) -> String {
     let heads = table.heads.iter().zip(&widths).map(|(head, width)| format!(" {head:^width$} "));
     let mut out = rule("\u{250c}", "\u{252c}", "\u{2510}");
     out.push_str(&row(heads.collect()));
-    out.push_str(&rule("\u{251c}", "\u{253c}", "\u{2524}"));
-    for cells in &table.rows {
+    if !rows.is_empty() {
+        out.push_str(&rule("\u{251c}", "\u{253c}", "\u{2524}"));
+    }
+    for cells in &rows {
         let cells = cells.iter().zip(&widths).map(|(cell, width)| format!(" {cell:>width$} "));
         out.push_str(&row(cells.collect()));
     }
