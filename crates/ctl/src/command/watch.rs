@@ -121,8 +121,8 @@ async fn interactive(invocation: &Invocation) -> Result<(), Failure> {
         tokio::select! {
             line = lines.recv() => match line {
                 Some(line) => {
-                    obey(invocation, session.printer, &watcher, line.trim_end_matches('\r'), &failed)
-                        .await?;
+                    let line = line.trim_end_matches('\r');
+                    obey(invocation, session.printer, &watcher, line, &failed).await?;
                 }
                 None => {
                     let message = "error reading watch request line: EOF";

@@ -5,13 +5,13 @@ use std::fmt::Write as _;
 
 use ketch_proto::etcdserverpb::response_op::Response;
 use ketch_proto::etcdserverpb::{
-    AlarmType, DeleteRangeResponse, PutResponse, RangeResponse, ResponseHeader, StatusResponse,
-    TxnResponse, WatchResponse,
+    AlarmType, DeleteRangeResponse, MemberListResponse, PutResponse, RangeResponse, ResponseHeader,
+    StatusResponse, TxnResponse, WatchResponse,
 };
 use ketch_proto::mvccpb::event::EventType;
 use ketch_proto::mvccpb::{Event, KeyValue};
 
-use super::{Answer, Printer, Rendered};
+use super::{Answer, Health, Printer, Rendered};
 use crate::text::number::hex16;
 use crate::text::quote::quote;
 
@@ -45,17 +45,7 @@ pub(super) fn render(printer: &Printer, answer: &Answer<'_>) -> Rendered {
             page.header(answer.header);
             answer.leases.iter().for_each(|lease| page.lease("ID", lease.id));
         }
-        Answer::Members(answer) => {
-            page.header(answer.header);
-            for member in &answer.members {
-                page.id("ID", member.id);
-                page.text("Name", &member.name);
-                member.peer_ur_ls.iter().for_each(|url| page.text("PeerURL", url));
-                member.client_ur_ls.iter().for_each(|url| page.text("ClientURL", url));
-                page.field("IsLearner", member.is_learner);
-                page.gap();
-            }
-        }
+        Answer::Members(answer) => page.members(answer),
         Answer::Alarms(answer) => {
             page.header(answer.header);
             for member in &answer.alarms {
@@ -64,15 +54,7 @@ pub(super) fn render(printer: &Printer, answer: &Answer<'_>) -> Rendered {
                 page.gap();
             }
         }
-        Answer::Health(list) => {
-            for health in *list {
-                page.text("Endpoint", &health.endpoint);
-                page.field("Health", health.healthy);
-                page.field("Took", &health.took);
-                page.field("Error", &health.error);
-                page.gap();
-            }
-        }
+        Answer::Health(list) => list.iter().for_each(|health| page.health(health)),
         Answer::Status(list) => {
             for (endpoint, status) in *list {
                 page.status(endpoint, status);
@@ -191,6 +173,26 @@ impl Page {
             }
             self.key_value("", event.kv.as_ref().unwrap_or(&KeyValue::default()));
         }
+    }
+
+    fn members(&mut self, answer: &MemberListResponse) {
+        self.header(answer.header);
+        for member in &answer.members {
+            self.id("ID", member.id);
+            self.text("Name", &member.name);
+            member.peer_ur_ls.iter().for_each(|url| self.text("PeerURL", url));
+            member.client_ur_ls.iter().for_each(|url| self.text("ClientURL", url));
+            self.field("IsLearner", member.is_learner);
+            self.gap();
+        }
+    }
+
+    fn health(&mut self, health: &Health) {
+        self.text("Endpoint", &health.endpoint);
+        self.field("Health", health.healthy);
+        self.field("Took", &health.took);
+        self.field("Error", &health.error);
+        self.gap();
     }
 
     fn status(&mut self, endpoint: &str, status: &StatusResponse) {
