@@ -73,8 +73,12 @@ pub(crate) fn start(config: Config) -> Result<Running> {
     metrics::install_recorder()?;
     let (running, member) = assemble(&config, storage)?;
     metrics::introduce(&config, &member);
-    publish::publish(&member, &config, &running.background);
+    let published = publish::publish(&member, &config, &running.background);
     background::start_on(&running.background, &member, &config);
+    // Clients find a member that knows its name and the cluster's version.
+    if published.recv_timeout(request_timeout(&config)).is_err() {
+        tracing::warn!("serving clients before the member could be published");
+    }
     listeners.open(&running)?;
     for url in &config.listen_client_urls {
         tracing::info!(address = %url.authority(), "serving client traffic insecurely; this is strongly discouraged!");

@@ -1,5 +1,6 @@
 //! What a member tells the cluster once it can: its name and client URLs, and the version.
 
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Duration;
 
 use ketch_base::Code;
@@ -16,8 +17,13 @@ const RETRY: Duration = Duration::from_millis(500);
 /// The cluster version that this release agrees on when it is alone.
 const CLUSTER_VERSION: &str = "3.7.0";
 
-/// Proposes until it is done.
-pub(super) fn publish(member: &Member, config: &Config, runtime: &tokio::runtime::Runtime) {
+/// Proposes until it is done; then the receiver hears of it.
+pub(super) fn publish(
+    member: &Member,
+    config: &Config,
+    runtime: &tokio::runtime::Runtime,
+) -> Receiver<()> {
+    let (done, published) = sync_channel(1);
     let member = member.clone();
     let attributes =
         Attributes { name: config.name.clone(), client_urls: config.advertise_client_urls.clone() };
@@ -44,7 +50,10 @@ pub(super) fn publish(member: &Member, config: &Config, runtime: &tokio::runtime
             until_done(&member, request).await;
             tracing::info!(cluster_version = "3.7", "set initial cluster version");
         }
+        // Nobody listens any more if it took too long.
+        let _ = done.try_send(());
     });
+    published
 }
 
 async fn until_done(member: &Member, request: InternalRaftRequest) {

@@ -3,14 +3,14 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use ketch_apply::{Config as MachineConfig, Machine, cluster_id, member_id};
 use ketch_backend::{Backend, Config as BackendConfig, Drain};
 use ketch_base::{ClusterId, MemberId};
 use ketch_env::Disk;
 use ketch_env::real::RealDisk;
 use ketch_env::unsynced::UnsyncedDisk;
-use ketch_node::recover::{self, Founder, Founding, Kept, Started};
+use ketch_node::recover::{self, Founder, Founding, Kept, RecoverError, Started};
 
 use crate::config::Config;
 
@@ -48,7 +48,15 @@ impl Storage {
             kept.index,
             config.snapshot_catchup_entries,
         )
-        .with_context(|| format!("open the log {}", config.wal_dir.display()))?;
+        .map_err(|error| match error {
+            // In etcd's words: alone there is no peer to ask.
+            RecoverError::NoLog => anyhow!(
+                "cannot fetch cluster info from peer urls: could not retrieve cluster \
+                 information from the given URLs"
+            ),
+            error => anyhow::Error::new(error)
+                .context(format!("open the log {}", config.wal_dir.display())),
+        })?;
         if let Some(damage) = &log.repaired {
             tracing::warn!(damage = %damage, "repaired a torn write at the end of the log");
         }
