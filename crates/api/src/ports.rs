@@ -1,7 +1,8 @@
 //! What the edge asks of the server. The server implements these traits; nothing here runs.
 //!
 //! Every call answers with a finished response, header included, or with the
-//! [`ketch_base::Code`] that goes on the wire. Static checks (empty keys, sort options, operation counts, duplicate keys)
+//! [`ketch_base::Code`] that goes on the wire. Static checks (empty keys, sort options, operation
+//! counts, duplicate keys)
 //! are done before a port is called; what needs state (revisions, leases, quota, the size of the
 //! encoded proposal) is the implementer's.
 //!

@@ -13,6 +13,8 @@ use super::{AutoCompaction, Config, ConfigError, LogConfig, duration};
 
 /// etcd's upper bound of `--election-timeout`.
 const ELECTION_MS_MAX: u64 = 50_000;
+const SNAPSHOT_COUNT: u64 = limits::SNAPSHOT_COUNT_ENTRIES;
+const CATCHUP: u64 = limits::SNAPSHOT_CATCHUP_ENTRIES;
 const GATES: [&str; 11] = [
     "AllAlpha",
     "AllBeta",
@@ -33,20 +35,7 @@ pub(super) fn resolve(settings: Settings) -> Result<Config, ConfigError> {
     check_words(&settings)?;
     let (heartbeat_ms, election_ms) = timing(&settings)?;
     let name = settings.get("name").to_owned();
-    let data_dir = match settings.get("data-dir") {
-        "" => PathBuf::from(format!("{name}.etcd")),
-        dir => PathBuf::from(dir),
-    };
-    let wal_dir = match settings.get("wal-dir") {
-        "" => data_dir.join("member/wal"),
-        dir => PathBuf::from(dir),
-    };
-    if settings.is_set("listen-client-urls") && !settings.is_set("advertise-client-urls") {
-        return Err(ConfigError::Verify(
-            "--advertise-client-urls is required when --listen-client-urls is set explicitly"
-                .to_owned(),
-        ));
-    }
+    let (data_dir, wal_dir) = folders(&settings, &name);
     let peer_urls = initial_cluster(&settings, &name)?;
     Ok(Config {
         data_dir,
@@ -62,18 +51,9 @@ pub(super) fn resolve(settings: Settings) -> Result<Config, ConfigError> {
         election_ms,
         election_tick_advance: on(&settings, "initial-election-tick-advance"),
         pre_vote: on(&settings, "pre-vote"),
-        snapshot_count_entries: or_default(
-            number(&settings, "snapshot-count"),
-            limits::SNAPSHOT_COUNT_ENTRIES,
-        ),
-        snapshot_catchup_entries: or_default(
-            number(&settings, "snapshot-catchup-entries"),
-            limits::SNAPSHOT_CATCHUP_ENTRIES,
-        ),
-        quota_bytes: match settings.get("quota-backend-bytes").parse() {
-            Ok(0) | Err(_) => limits::QUOTA_BYTES_DEFAULT,
-            Ok(bytes) => bytes,
-        },
+        snapshot_count_entries: entries(&settings, "snapshot-count", SNAPSHOT_COUNT),
+        snapshot_catchup_entries: entries(&settings, "snapshot-catchup-entries", CATCHUP),
+        quota_bytes: quota_bytes(&settings),
         request_bytes_max: size(&settings, "max-request-bytes"),
         txn_ops_max: size(&settings, "max-txn-ops"),
         concurrent_streams_max: u32::try_from(number(&settings, "max-concurrent-streams"))
@@ -109,6 +89,19 @@ pub(super) fn resolve(settings: Settings) -> Result<Config, ConfigError> {
     })
 }
 
+/// The data folder, and the log's within it unless it was put elsewhere.
+fn folders(settings: &Settings, name: &str) -> (PathBuf, PathBuf) {
+    let data_dir = match settings.get("data-dir") {
+        "" => PathBuf::from(format!("{name}.etcd")),
+        dir => PathBuf::from(dir),
+    };
+    let wal_dir = match settings.get("wal-dir") {
+        "" => data_dir.join("member/wal"),
+        dir => PathBuf::from(dir),
+    };
+    (data_dir, wal_dir)
+}
+
 /// What is not built yet is refused by name, unless it was set to what it is anyway.
 fn refuse_unsupported(settings: &Settings) -> Result<(), ConfigError> {
     for flag in FLAGS {
@@ -141,6 +134,12 @@ fn check_words(settings: &Settings) -> Result<(), ConfigError> {
                 "invalid value {other:?} for flag -v2-deprecation: invalid value {other:?}"
             )));
         }
+    }
+    if settings.is_set("listen-client-urls") && !settings.is_set("advertise-client-urls") {
+        return verify(
+            "--advertise-client-urls is required when --listen-client-urls is set explicitly"
+                .to_owned(),
+        );
     }
     if settings.get("discovery-fallback") == "proxy" {
         return verify(
@@ -364,8 +363,18 @@ fn number(settings: &Settings, name: &str) -> u64 {
     settings.get(name).parse().unwrap_or(0)
 }
 
-fn or_default(value: u64, default: u64) -> u64 {
-    if value == 0 { default } else { value }
+fn entries(settings: &Settings, name: &str, default: u64) -> u64 {
+    match number(settings, name) {
+        0 => default,
+        count => count,
+    }
+}
+
+fn quota_bytes(settings: &Settings) -> i64 {
+    match settings.get("quota-backend-bytes").parse() {
+        Ok(0) | Err(_) => limits::QUOTA_BYTES_DEFAULT,
+        Ok(bytes) => bytes,
+    }
 }
 
 fn size(settings: &Settings, name: &str) -> usize {
