@@ -39,6 +39,9 @@ pub(crate) enum ConfigError {
     /// The name is not among the initial members: exit 1.
     #[error("couldn't find local name {0:?} in the initial cluster configuration")]
     NameMissing(String),
+    /// The initial members and this member's own URLs do not agree: exit 1.
+    #[error("{0}")]
+    Discovery(String),
 }
 
 /// When history is compacted without being asked.

@@ -31,14 +31,17 @@ pub(crate) fn start(config: &LogConfig) -> io::Result<LogGuard> {
     let mut sinks = Vec::new();
     let mut guards = Vec::new();
     for output in &config.outputs {
-        let writer: Box<dyn io::Write + Send> =
-            match output.as_str() {
-                "default" | "stderr" => Box::new(io::stderr()),
-                "stdout" => Box::new(io::stdout()),
-                path => Box::new(OpenOptions::new().create(true).append(true).open(path).map_err(
-                    |error| io::Error::new(error.kind(), format!("open {path}: {error}")),
-                )?),
-            };
+        let writer: Box<dyn io::Write + Send> = match output.as_str() {
+            "default" | "stderr" => Box::new(io::stderr()),
+            "stdout" => Box::new(io::stdout()),
+            path => Box::new(
+                OpenOptions::new()
+                    .create(true)
+                    .append(true)
+                    .open(path)
+                    .map_err(|error| io::Error::new(error.kind(), sink_error(path, &error)))?,
+            ),
+        };
         let (sink, guard) = NonBlockingBuilder::default()
             .buffered_lines_limit(QUEUE_LINES)
             .lossy(true)
@@ -57,6 +60,16 @@ pub(crate) fn start(config: &LogConfig) -> io::Result<LogGuard> {
         .with_target("ketch", level);
     let _ = tracing_subscriber::registry().with(layer).with(ours).try_init();
     Ok(LogGuard(guards))
+}
+
+/// In the words of etcd's logger.
+fn sink_error(path: &str, error: &io::Error) -> String {
+    let why = match error.kind() {
+        io::ErrorKind::NotFound => "no such file or directory".to_owned(),
+        io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
+        _ => error.to_string(),
+    };
+    format!("open sink {path:?}: open {path}: {why}")
 }
 
 /// Every line to every output.

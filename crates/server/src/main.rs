@@ -31,15 +31,10 @@ fn main() -> ExitCode {
     };
     let guard = match logging::start(&config.log) {
         Ok(guard) => guard,
-        Err(error) => {
-            eprintln!("{error}");
-            return ExitCode::FAILURE;
-        }
+        Err(error) => return refuse(&ConfigError::Verify(error.to_string())),
     };
     for (message, fields) in &config.warnings {
-        let fields: Vec<String> =
-            fields.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        tracing::warn!(detail = %fields.join(" "), "{message}");
+        warn(message, fields);
     }
     let code = match run(config) {
         Ok(()) => ExitCode::SUCCESS,
@@ -50,6 +45,17 @@ fn main() -> ExitCode {
     };
     drop(guard);
     code
+}
+
+/// Field names of log lines are fixed: the few that settings are warned of with.
+fn warn(message: &str, fields: &[(&'static str, String)]) {
+    match fields {
+        [("environment-variable", value)] => {
+            tracing::warn!(environment_variable = %value, "{message}");
+        }
+        [("flag-name", value)] => tracing::warn!(flag_name = %value, "{message}"),
+        _ => tracing::warn!(detail = ?fields, "{message}"),
+    }
 }
 
 fn run(config: Config) -> anyhow::Result<()> {
@@ -81,7 +87,9 @@ fn refuse(error: &ConfigError) -> ExitCode {
             ExitCode::from(2)
         }
         ConfigError::Verify(_) => refuse_in_log("warn", "failed to verify flags", error, None),
-        ConfigError::NameMissing(_) => refuse_in_log("fatal", "discovery failed", error, None),
+        ConfigError::NameMissing(_) | ConfigError::Discovery(_) => {
+            refuse_in_log("fatal", "discovery failed", error, None)
+        }
         ConfigError::Shadowed(variable) => {
             let text = error.to_string();
             refuse_in_log("fatal", &text, error, Some(variable))

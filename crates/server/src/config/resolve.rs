@@ -1,7 +1,7 @@
 //! From raw settings to the typed configuration, with etcd's checks and texts.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ketch_base::limits;
@@ -36,7 +36,12 @@ pub(super) fn resolve(settings: Settings) -> Result<Config, ConfigError> {
     let (heartbeat_ms, election_ms) = timing(&settings)?;
     let name = settings.get("name").to_owned();
     let (data_dir, wal_dir) = folders(&settings, &name);
-    let peer_urls = initial_cluster(&settings, &name)?;
+    // As in etcd, what a member was founded with is not looked at again.
+    let peer_urls = if has_log(&wal_dir) {
+        advertised(settings.get("initial-advertise-peer-urls"))?
+    } else {
+        initial_cluster(&settings, &name)?
+    };
     Ok(Config {
         data_dir,
         wal_dir,
@@ -175,6 +180,13 @@ fn timing(settings: &Settings) -> Result<(u64, u64), ConfigError> {
     Ok((heartbeat, election))
 }
 
+fn has_log(wal_dir: &Path) -> bool {
+    let is_segment = |entry: std::io::Result<std::fs::DirEntry>| {
+        entry.is_ok_and(|entry| entry.path().extension().is_some_and(|end| end == "wal"))
+    };
+    std::fs::read_dir(wal_dir).is_ok_and(|entries| entries.into_iter().any(is_segment))
+}
+
 /// The peer URLs this member has in `--initial-cluster`.
 fn initial_cluster(settings: &Settings, name: &str) -> Result<Vec<String>, ConfigError> {
     let advertised_peers = advertised(settings.get("initial-advertise-peer-urls"))?;
@@ -209,10 +221,10 @@ fn initial_cluster(settings: &Settings, name: &str) -> Result<Vec<String>, Confi
     declared.sort();
     wanted.sort();
     if declared != wanted {
-        return Err(ConfigError::Verify(format!(
-            "--initial-cluster has {name}={} but missing from --initial-advertise-peer-urls={}",
-            declared.join(","),
-            wanted.join(",")
+        let (declared, wanted) = (declared.join(","), wanted.join(","));
+        return Err(ConfigError::Discovery(format!(
+            "--initial-cluster has {name}={declared} but missing from \
+             --initial-advertise-peer-urls={wanted} (resolved urls: {wanted:?} != {declared:?})"
         )));
     }
     Ok(declared)
@@ -265,6 +277,7 @@ pub(super) fn checked_url(text: &str) -> Result<Url, String> {
         Err(_) if !text.contains(':') => {
             return Err(format!("URL scheme must be http, https, unix, or unixs: {text}"));
         }
+        Err(url::ParseError::EmptyHost) => return Err(no_port(text)),
         Err(error) => return Err(format!("parse {text:?}: {error}")),
     };
     match url.scheme() {
@@ -273,12 +286,16 @@ pub(super) fn checked_url(text: &str) -> Result<Url, String> {
         _ => return Err(format!("URL scheme must be http, https, unix, or unixs: {text}")),
     }
     if url.port().is_none() && !text.trim_end_matches('/').ends_with(&default_port(&url)) {
-        return Err(format!("URL address does not have the form \"host:port\": {text}"));
+        return Err(no_port(text));
     }
     if url.path() != "/" {
         return Err(format!("URL must not contain a path: {text}"));
     }
     Ok(url)
+}
+
+fn no_port(text: &str) -> String {
+    format!("URL address does not have the form \"host:port\": {text}")
 }
 
 /// The url crate hides a port that is the scheme's default; the text still shows it.

@@ -140,15 +140,15 @@ fn check_kind(flag: &Flag, value: &str) -> Result<(), ConfigError> {
         Err(ConfigError::Usage(format!("invalid value {value:?} for flag -{}: {why}", flag.name)))
     };
     match flag.kind {
-        // Origins are no addresses: `*` is one, and they need no port.
-        Kind::Urls if flag.name != "cors" => {
+        Kind::Urls if flag.name == "cors" && value == "*" => Ok(()),
+        Kind::Urls => {
             let words = value.split(',').map(str::trim).filter(|word| !word.is_empty());
             match words.map(checked_url).find_map(Result::err) {
                 Some(why) => invalid(&why),
                 None => Ok(()),
             }
         }
-        Kind::Text | Kind::List | Kind::Urls => Ok(()),
+        Kind::Text | Kind::List => Ok(()),
         Kind::Bool if boolean(value).is_some() => Ok(()),
         Kind::Bool => Err(ConfigError::Usage(format!(
             "invalid boolean value {value:?} for -{}: parse error",
@@ -159,8 +159,18 @@ fn check_kind(flag: &Flag, value: &str) -> Result<(), ConfigError> {
         Kind::Uint if value.parse::<u64>().is_ok() => Ok(()),
         Kind::State if matches!(value, "new" | "existing") => Ok(()),
         Kind::State => invalid("invalid value"),
+        Kind::Int | Kind::Uint if is_number(value, flag.kind) => invalid("value out of range"),
         Kind::Duration | Kind::Int | Kind::Uint => invalid("parse error"),
     }
+}
+
+/// Whether it is written as a number, of whatever size.
+fn is_number(value: &str, kind: Kind) -> bool {
+    let digits = match kind {
+        Kind::Int => value.strip_prefix(['-', '+']).unwrap_or(value),
+        _ => value,
+    };
+    !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// Go's spellings of true and false.
@@ -235,6 +245,10 @@ mod tests {
              https, unix, or unixs: notaurl",
         );
         check("--max-txn-ops x", "invalid value \"x\" for flag -max-txn-ops: parse error");
+        check(
+            "--quota-backend-bytes -99999999999999999999",
+            "invalid value \"-99999999999999999999\" for flag -quota-backend-bytes: value out of range",
+        );
         check("--pre-vote=maybe", "invalid boolean value \"maybe\" for -pre-vote: parse error");
         check("foo", "\"foo\" is not a valid flag");
         check("---x", "bad flag syntax: ---x");
