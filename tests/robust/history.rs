@@ -14,6 +14,8 @@ use ketch_proto::etcdserverpb::{
 use ketch_proto::mvccpb::KeyValue;
 use ketch_tests::rpc::Rpc;
 
+const PAIR_VALUE_BYTES: usize = 12 * 1024;
+
 /// One writer's memory.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Writer {
@@ -88,10 +90,15 @@ impl Writer {
             ensure!(kvs.is_empty(), "writer {}: a pair without a write", self.id);
             return Ok(());
         };
-        let right = n.to_string();
+        let right = pair_value(n);
         let whole =
             kvs.len() == 2 && kvs.iter().all(|kv| kv.value == right && kv.mod_revision == revision);
-        ensure!(whole, "writer {}: write {n} at {revision}, but the pair is {kvs:?}", self.id);
+        let found = kvs.iter().map(|kv| {
+            let number = String::from_utf8_lossy(&kv.value).trim_end().to_owned();
+            format!("{number} at {} in {} bytes", kv.mod_revision, kv.value.len())
+        });
+        let found: Vec<String> = found.collect();
+        ensure!(whole, "writer {}: write {n} at {revision}, the pair {found:?}", self.id);
         Ok(())
     }
 
@@ -110,15 +117,23 @@ impl Writer {
     }
 
     fn txn(&self) -> TxnRequest {
-        let pair = ["a", "b"].map(|half| format!("pair/{}/{half}", self.id));
-        let keys = pair.into_iter().chain([log_key(self.id, self.last)]);
-        let puts = keys.map(|key| {
-            let value = self.last.to_string().into();
-            let put = PutRequest { key: key.into(), value, ..Default::default() };
+        let put = |key: String, value: String| {
+            let (key, value) = (key.into(), value.into());
+            let put = PutRequest { key, value, ..Default::default() };
             RequestOp { request: Some(Request::RequestPut(put)) }
-        });
-        TxnRequest { success: puts.collect(), ..Default::default() }
+        };
+        let success = vec![
+            put(format!("pair/{}/a", self.id), pair_value(self.last)),
+            put(format!("pair/{}/b", self.id), pair_value(self.last)),
+            put(log_key(self.id, self.last), self.last.to_string()),
+        ];
+        TxnRequest { success, ..Default::default() }
     }
+}
+
+/// The number, and enough behind it that a run goes through several segments of the log.
+fn pair_value(n: u64) -> String {
+    format!("{n:<width$}", width = PAIR_VALUE_BYTES)
 }
 
 fn log_key(writer: usize, n: u64) -> String {
