@@ -31,6 +31,8 @@ mod lease;
 mod link;
 mod maintenance;
 mod pool;
+mod session;
+mod turn;
 mod watch;
 
 use std::sync::Arc;
@@ -42,7 +44,9 @@ pub use error::{Error, Status};
 pub use kv::{Kv, RangeChunks};
 pub use lease::{KeepAlive, Lease};
 pub use maintenance::{Maintenance, Snapshot};
+pub use session::Session;
 pub use tonic::Code;
+pub use turn::Turn;
 pub use watch::{Events, Watcher, cancellation};
 
 use crate::pool::Pool;

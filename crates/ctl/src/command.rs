@@ -7,15 +7,18 @@ mod alarm;
 mod compaction;
 mod defrag;
 mod del;
+mod elect;
 mod endpoint;
 mod exec;
 mod get;
 mod input;
 mod lease;
+mod lock;
 mod member;
 mod program;
 mod put;
 mod ranges;
+mod signals;
 mod snapshot;
 mod txn;
 mod watch;
@@ -30,7 +33,7 @@ use crate::tree::Verb;
 pub(crate) fn run(invocation: &Invocation) -> Result<(), Failure> {
     match invocation.found.spec().verb {
         Verb::Group | Verb::Help => program::help(invocation),
-        Verb::NotYet | Verb::Lock | Verb::Elect => program::not_yet(invocation),
+        Verb::NotYet => program::not_yet(invocation),
         Verb::Options => program::options(),
         Verb::Version => program::version(),
         Verb::Put => wait(put::run(invocation)),
@@ -44,6 +47,8 @@ pub(crate) fn run(invocation: &Invocation) -> Result<(), Failure> {
         Verb::LeaseTimeToLive => wait(lease::time_to_live(invocation)),
         Verb::LeaseList => wait(lease::list(invocation)),
         Verb::LeaseKeepAlive => wait(lease::keep_alive(invocation)),
+        Verb::Lock => wait(lock::run(invocation)),
+        Verb::Elect => wait(elect::run(invocation)),
         Verb::MemberList => wait(member::list(invocation)),
         Verb::EndpointHealth => wait(endpoint::health(invocation)),
         Verb::EndpointStatus => wait(endpoint::status(invocation)),

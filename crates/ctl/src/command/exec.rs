@@ -6,12 +6,13 @@ use std::os::unix::ffi::OsStringExt;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, ExitStatus, Stdio};
 
+use crate::failure::ERROR;
+
 /// How a program that could not end well is described, in Go's words, with its exit code.
 pub(super) struct Unsuccessful {
     pub(super) text: String,
-    /// `None` if it never ran or was ended by a signal.
-    #[expect(dead_code, reason = "read by `lock`, which passes the code on")]
-    pub(super) code: Option<i32>,
+    /// As a shell would see it; 255 after a signal, 1 if it never ran.
+    pub(super) code: u8,
 }
 
 /// Runs a program to its end. Blocks; other work of the command goes on elsewhere meanwhile.
@@ -33,21 +34,41 @@ fn blocking(
     command.args(words).envs(variables).stdin(Stdio::null());
     match command.status() {
         Ok(status) if status.success() => Ok(()),
-        Ok(status) => Err(Unsuccessful { text: describe(status), code: status.code() }),
+        Ok(status) => {
+            let code = status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(u8::MAX);
+            Err(Unsuccessful { text: describe(status), code })
+        }
         Err(error) => Err(failed(not_started(&program.to_string_lossy(), &error))),
     }
 }
 
 fn failed(text: String) -> Unsuccessful {
-    Unsuccessful { text, code: None }
+    Unsuccessful { text, code: ERROR }
 }
 
 fn describe(status: ExitStatus) -> String {
     match (status.code(), status.signal()) {
         (Some(code), _) => format!("exit status {code}"),
-        (None, Some(signal)) => format!("signal: {signal}"),
+        (None, Some(signal)) => format!("signal: {}", name(signal)),
         (None, None) => "unknown end".to_owned(),
     }
+}
+
+/// Go's words for the signals that end programs.
+fn name(signal: i32) -> String {
+    let known = match signal {
+        1 => "hangup",
+        2 => "interrupt",
+        3 => "quit",
+        6 => "aborted",
+        9 => "killed",
+        11 => "segmentation fault",
+        13 => "broken pipe",
+        14 => "alarm clock",
+        15 => "terminated",
+        other => return format!("signal {other}"),
+    };
+    known.to_owned()
 }
 
 fn not_started(program: &str, error: &io::Error) -> String {
