@@ -9,6 +9,7 @@ mod differential_random;
 mod differential_script;
 mod differential_slow;
 mod http;
+mod log_format;
 mod memory;
 mod official_client;
 mod rust_client;

@@ -9,6 +9,7 @@ mkdir -p bin
 build etcd go.etcd.io/etcd/server/v3
 build etcdctl go.etcd.io/etcd/etcdctl/v3
 build etcdutl go.etcd.io/etcd/etcdutl/v3
-if [ -d conformance ]; then build conformance ./conformance; fi
+build conformance ./conformance
+build waldump ./waldump
 if [ "${1:-}" = all ]; then build benchmark go.etcd.io/etcd/v3/tools/benchmark; fi
 touch bin/.built

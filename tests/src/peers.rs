@@ -10,7 +10,7 @@ use std::time::SystemTime;
 
 static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
 
-/// The path of `name` (`etcd`, `etcdctl`, `etcdutl` or `conformance`), or `None` when this
+/// The path of `name` (`etcd`, `etcdctl`, `etcdutl`, `conformance` or `waldump`), or `None` when this
 /// machine cannot build it and the test should return at once.
 ///
 /// # Panics
@@ -52,8 +52,10 @@ fn build() -> Result<PathBuf, String> {
 fn is_current(peers: &Path) -> bool {
     let Some(stamp) = modified(&peers.join("bin/.built")) else { return false };
     let mut sources = vec![peers.join("go.mod"), peers.join("go.sum"), peers.join("build.sh")];
-    if let Ok(entries) = std::fs::read_dir(peers.join("conformance")) {
-        sources.extend(entries.flatten().map(|entry| entry.path()));
+    for folder in ["conformance", "waldump"] {
+        if let Ok(entries) = std::fs::read_dir(peers.join(folder)) {
+            sources.extend(entries.flatten().map(|entry| entry.path()));
+        }
     }
     sources.iter().all(|source| modified(source).is_some_and(|at| at <= stamp))
 }
