@@ -164,13 +164,15 @@ mod tests {
         check(
             Code::Unimplemented,
             "RangeStream does not support custom sort orders",
-            "rpc error: code = Unimplemented desc = RangeStream does not support custom sort orders",
+            "rpc error: code = Unimplemented \
+             desc = RangeStream does not support custom sort orders",
         );
         check(Code::DeadlineExceeded, "anything", "context deadline exceeded");
         check(
             Code::OutOfRange,
             "Error, decoded message length too large: found 27 bytes, the limit is: 1 bytes",
-            "rpc error: code = ResourceExhausted desc = grpc: received message larger than max (27 vs. 1)",
+            "rpc error: code = ResourceExhausted \
+             desc = grpc: received message larger than max (27 vs. 1)",
         );
     }
 }

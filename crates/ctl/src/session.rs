@@ -12,7 +12,7 @@ use crate::printer::Printer;
 use crate::text::log;
 use crate::tree::Found;
 
-/// A command about to run. Flags are as on the line until [`Invocation::connect`].
+/// A command about to run. Flags are as on the line until it connects.
 pub(crate) struct Invocation {
     pub(crate) found: Found,
     pub(crate) flags: Flags,

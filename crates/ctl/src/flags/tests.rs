@@ -62,23 +62,17 @@ fn sentences() {
     check("-w", "flag needs an argument: 'w' in -w");
     check("-iw", "flag needs an argument: 'w' in -w");
     let syntax = "invalid syntax";
-    check(
-        "--rev a",
-        &format!(
-            "invalid argument \"a\" for \"--rev\" flag: strconv.ParseInt: parsing \"a\": {syntax}"
-        ),
-    );
+    let int = "strconv.ParseInt: parsing";
+    let uint = "strconv.ParseUint: parsing";
+    let bool = "strconv.ParseBool: parsing";
+    check("--rev a", &format!("invalid argument \"a\" for \"--rev\" flag: {int} \"a\": {syntax}"));
     check(
         "--ops -1",
-        &format!(
-            "invalid argument \"-1\" for \"--ops\" flag: strconv.ParseUint: parsing \"-1\": {syntax}"
-        ),
+        &format!("invalid argument \"-1\" for \"--ops\" flag: {uint} \"-1\": {syntax}"),
     );
     check(
         "-i=x",
-        &format!(
-            "invalid argument \"x\" for \"-i, --interactive\" flag: strconv.ParseBool: parsing \"x\": {syntax}"
-        ),
+        &format!("invalid argument \"x\" for \"-i, --interactive\" flag: {bool} \"x\": {syntax}"),
     );
     check(
         "--wait 5",
@@ -86,9 +80,8 @@ fn sentences() {
     );
     let list = |given: &str, column: u32, why: &str| {
         let shown = quote(given.as_bytes());
-        let shown = format!(
-            "invalid argument {shown} for \"--endpoints\" flag: parse error on line 1, column {column}: {why}"
-        );
+        let place = format!("parse error on line 1, column {column}: {why}");
+        let shown = format!("invalid argument {shown} for \"--endpoints\" flag: {place}");
         check(&format!("--endpoints {given}"), &shown);
     };
     list("h:1\"", 4, "bare \" in non-quoted-field");
