@@ -35,7 +35,7 @@ pub struct Config {
     pub dial_timeout: Duration,
     /// Longest wait for one whole call, retries and dialling included.
     pub call_timeout: Option<Duration>,
-    /// Silence after which a connection is pinged; raised to [`KEEPALIVE_FLOOR`].
+    /// Silence after which a connection is pinged; raised to the floor gRPC servers allow.
     pub keepalive_time: Duration,
     /// Silence after a ping that ends the connection.
     pub keepalive_timeout: Duration,
