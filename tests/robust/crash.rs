@@ -12,8 +12,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow, ensure};
 use ketch_proto::etcdserverpb::watch_request::RequestUnion;
 use ketch_proto::etcdserverpb::{
-    CompactionRequest, CompactionResponse, HashKvRequest, HashKvResponse, WatchCreateRequest,
-    WatchRequest, WatchResponse,
+    CompactionRequest, CompactionResponse, DefragmentRequest, DefragmentResponse, HashKvRequest,
+    HashKvResponse, WatchCreateRequest, WatchRequest, WatchResponse,
 };
 use ketch_tests::peers;
 use ketch_tests::process::{Member, Options, Program};
@@ -29,6 +29,7 @@ const WRITERS: usize = 8;
 const LONGEST_LIFE_MS: i64 = 300;
 /// A kill this often falls into the start instead of the load.
 const EARLY_KILL_PERCENT: u64 = 20;
+const RECLAIM_PERCENT: u64 = 30;
 const COMPACT_EVERY: usize = 10;
 /// Fewer acknowledged writes than this per kill and the test has tested nothing.
 const WRITES_PER_KILL: usize = 5;
@@ -98,6 +99,15 @@ impl Run {
         }
         let watched = std::mem::take(&mut self.watched);
         let watch = tokio::spawn(watched.until_lost(rpc.clone()));
+        if self.rng.percent(RECLAIM_PERCENT) {
+            // Killed in the middle of it, more often than not.
+            let rpc = rpc.clone();
+            tokio::spawn(async move {
+                let ask = DefragmentRequest {};
+                let _: Result<DefragmentResponse, _> =
+                    rpc.call("/etcdserverpb.Maintenance/Defragment", &ask).await;
+            });
+        }
         let life = self.rng.between(1, LONGEST_LIFE_MS) as u64;
         tokio::time::sleep(Duration::from_millis(life)).await;
         self.member.kill();
