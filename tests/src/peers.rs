@@ -10,7 +10,8 @@ use std::time::SystemTime;
 
 static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
 
-/// The path of `name` (`etcd`, `etcdctl`, `etcdutl`, `conformance` or `waldump`), or `None` when this
+/// The path of `name` (`etcd`, `etcdctl`, `etcdutl`, `conformance` or `waldump`), or `None` when
+/// this
 /// machine cannot build it and the test should return at once.
 ///
 /// # Panics
