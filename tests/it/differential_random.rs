@@ -15,6 +15,8 @@ use ketch_tests::{peers, seed};
 const OPS: usize = 10_000;
 /// Old revisions are compared as a whole this often.
 const AUDIT_EVERY: usize = 500;
+/// What a start reads back must be what a stop left.
+const RESTART_EVERY: usize = 2400;
 /// A run goes on after a difference, for an answer that is wrong need not spoil the store.
 const DIFFERENCES: usize = 8;
 
@@ -61,6 +63,11 @@ async fn run(pair: &mut Pair, seed: u64, ops: usize) -> Result<()> {
         generator.saw(pair.oracle.revision());
         if place.is_multiple_of(AUDIT_EVERY) || place == ops {
             audit(pair).await.with_context(|| format!("audit after step {place}"))?;
+        }
+        if place.is_multiple_of(RESTART_EVERY) {
+            pair.restart().await?;
+            generator.lost_watches();
+            audit(pair).await.with_context(|| format!("restart after step {place}"))?;
         }
     }
     ensure!(differences.is_empty(), "{}", differences.join("\n"));

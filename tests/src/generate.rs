@@ -70,6 +70,11 @@ impl Generator {
         self.revision = revision;
     }
 
+    /// Tells that all watches are gone.
+    pub fn lost_watches(&mut self) {
+        self.creates = Default::default();
+    }
+
     /// The next step.
     pub fn step(&mut self) -> Op {
         match self.rng.below(1000) {

@@ -41,9 +41,19 @@ impl Pair {
         Ok(Self { oracle, tested, history: VecDeque::new(), members })
     }
 
-    /// The oracle's process and the tested one.
-    pub fn members(&mut self) -> &mut [Member; 2] {
-        &mut self.members
+    /// Stops both in good order and starts them again on what they have kept.
+    ///
+    /// # Errors
+    /// When one does not stop or start.
+    pub async fn restart(&mut self) -> Result<()> {
+        for member in &mut self.members {
+            member.terminate()?;
+            member.restart()?;
+        }
+        self.oracle.reconnect().await?;
+        self.tested.reconnect().await?;
+        self.history.push_back("(both are started again)".to_owned());
+        Ok(())
     }
 
     /// Takes one step on both.

@@ -42,12 +42,19 @@ impl Subject {
     /// When the server does not accept.
     pub async fn open(endpoint: &str, streams: usize) -> Result<Self> {
         let rpc = Rpc::connect(endpoint).await?;
-        let mut taps = Vec::new();
-        for _ in 0..streams {
-            taps.push(Tap::open(&rpc).await?);
-        }
+        let taps = open_taps(&rpc, streams).await?;
         let endpoint = endpoint.to_owned();
         Ok(Self { rpc, endpoint, taps, generated: Vec::new(), revision: 1 })
+    }
+
+    /// Connects again, to a server that was started again; its watches are gone.
+    ///
+    /// # Errors
+    /// When the server does not accept.
+    pub async fn reconnect(&mut self) -> Result<()> {
+        self.rpc = Rpc::connect(&self.endpoint).await?;
+        self.taps = open_taps(&self.rpc, self.taps.len()).await?;
+        Ok(())
     }
 
     /// The highest revision a header has shown.
@@ -238,6 +245,14 @@ impl Subject {
         }
         Ok(text)
     }
+}
+
+async fn open_taps(rpc: &Rpc, streams: usize) -> Result<Vec<Tap>> {
+    let mut taps = Vec::new();
+    for _ in 0..streams {
+        taps.push(Tap::open(rpc).await?);
+    }
+    Ok(taps)
 }
 
 /// What watches saw, one line an event.
