@@ -7,7 +7,7 @@ use bytes::Bytes;
 use ketch_proto::etcdserverpb::{PutRequest, RangeRequest, RangeResponse};
 use ketch_tests::op::Op;
 use ketch_tests::process::{Member, Options, Program};
-use ketch_tests::rpc::Rpc;
+use ketch_tests::rpc::{Answer, Refusal, Rpc};
 use ketch_tests::subject::Subject;
 use ketch_tests::{peers, seed};
 use prost::Message;
@@ -26,18 +26,19 @@ async fn refused_with_etcds_words() -> Result<()> {
     let ours = Rpc::connect(&members[1].endpoint()).await?;
     let mut differences = Vec::new();
     for (what, method, body) in requests() {
-        let mut right = etcd.call_bytes(method, body.clone()).await;
-        if let Err(refusal) = &mut right {
-            // Go's protobuf writes either blank, by the build, so that nobody relies on it.
-            refusal.message = refusal.message.replace('\u{a0}', " ");
-        }
-        let found = ours.call_bytes(method, body).await;
+        let right = plain_blanks(etcd.call_bytes(method, body.clone()).await);
+        let found = plain_blanks(ours.call_bytes(method, body).await);
         if right != found {
             differences.push(format!("{what}\n  etcd {right:?}\n  ours {found:?}"));
         }
     }
     ensure!(differences.is_empty(), "{}", differences.join("\n"));
     Ok(())
+}
+
+/// Go's protobuf writes one of two blanks, by the build, so that nobody relies on its words.
+fn plain_blanks(answer: Answer<Bytes>) -> Answer<Bytes> {
+    answer.map_err(|refusal| Refusal { message: refusal.message.replace('\u{a0}', " "), ..refusal })
 }
 
 fn requests() -> Vec<(&'static str, &'static str, Bytes)> {
