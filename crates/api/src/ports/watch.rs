@@ -98,7 +98,7 @@ pub enum WatchOutput {
         revision: i64,
         /// Encoded `mvccpb.Event` messages, shared between watchers.
         events: Vec<Bytes>,
-        /// More of the same revision follows.
+        /// The next output of this watch continues this one.
         fragment: bool,
     },
     /// Nothing happened up to this revision.

@@ -33,7 +33,7 @@ pub enum Output {
         revision: i64,
         /// Encoded `mvccpb.Event` messages.
         events: Vec<Bytes>,
-        /// More of the same revision follows in the next response of this watch.
+        /// The next response of this watch continues this one.
         fragment: bool,
     },
     /// Everything up to `revision` has been told; `watch_id` -1 speaks for the whole stream.
