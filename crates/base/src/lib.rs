@@ -14,6 +14,7 @@ mod code;
 mod ids;
 mod key_range;
 pub mod limits;
+pub mod planted;
 mod revision;
 
 pub use code::{Code, GrpcCode};

@@ -20,7 +20,11 @@ const EDGES: &[(&str, &[&str])] = &[
     ("mvcc", &["base", "proto", "backend"]),
     ("lease", &["base", "proto", "backend"]),
     ("apply", &["base", "proto", "raft-proto", "backend", "mvcc", "lease"]),
-    ("node", &["base", "proto", "raft-proto", "env", "raft", "wal", "snapshot", "apply"]),
+    (
+        "node",
+        &["base", "proto", "raft-proto", "env", "raft", "wal", "snapshot", "backend", "apply"],
+    ),
+    ("peer", &["base", "proto", "raft-proto"]),
     ("api", &["base", "proto"]),
     ("client", &["base", "proto"]),
     ("ctl", &["base", "proto", "client"]),

@@ -1,0 +1,115 @@
+//! What the checks may see: everything that happens in a run, in order.
+
+use bytes::Bytes;
+use ketch_base::{Index, LeaseId, MemberId, Term};
+use ketch_proto::etcdserverpb as pb;
+use ketch_proto::mvccpb;
+
+/// When a fact happened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Moment {
+    /// Simulated time since the start of the run, in milliseconds.
+    pub ms: u64,
+    /// Ascending number of the fact within the run.
+    pub step: u64,
+}
+
+/// An entry of a log, with a digest in place of its data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EntryMark {
+    /// Its index.
+    pub index: Index,
+    /// Its term.
+    pub term: Term,
+    /// CRC-32C of type and data.
+    pub digest: u32,
+}
+
+/// A client's call; unique in a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct CallId(pub u64);
+
+/// A logical watch of a client: it keeps its number when it is resumed on another member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct WatchKey(pub u64);
+
+/// What a client asked for.
+#[derive(Clone, Debug, PartialEq)]
+#[expect(missing_docs, reason = "the names are those of the requests")]
+pub enum Call {
+    Put(pb::PutRequest),
+    /// Linearizable unless `serializable` is set in it.
+    Range(pb::RangeRequest),
+    DeleteRange(pb::DeleteRangeRequest),
+    Txn(pb::TxnRequest),
+    Compact(pb::CompactionRequest),
+    LeaseGrant(pb::LeaseGrantRequest),
+    LeaseRevoke(pb::LeaseRevokeRequest),
+    LeaseKeepAlive(LeaseId),
+}
+
+/// What a call came to.
+#[derive(Clone, Debug, PartialEq)]
+#[expect(missing_docs, reason = "the names are those of the responses")]
+pub enum Outcome {
+    Put(pb::PutResponse),
+    Range(pb::RangeResponse),
+    DeleteRange(pb::DeleteRangeResponse),
+    Txn(pb::TxnResponse),
+    Compact,
+    LeaseGrant {
+        id: LeaseId,
+        ttl_s: i64,
+    },
+    LeaseRevoke {
+        revision: i64,
+    },
+    LeaseKeepAlive {
+        ttl_s: i64,
+    },
+    /// Refused for certain: it had and will have no effect.
+    Refused(ketch_base::Code),
+    /// The client stopped waiting: it may have had an effect, or have one later.
+    Unknown,
+}
+
+/// One thing that happened.
+#[derive(Clone, Debug, PartialEq)]
+#[expect(missing_docs, reason = "fields are named for what they are")]
+pub enum Fact {
+    /// A member began to run; its log and storage were recovered if not `first`.
+    Started { member: MemberId, first: bool },
+    /// A member ended without warning; what it had not synced is lost or torn.
+    Crashed { member: MemberId },
+    /// A member stopped itself, and why.
+    Halted { member: MemberId, why: String },
+    /// A member took up leadership of a term.
+    Leads { member: MemberId, term: Term },
+    /// A member handed entries (replacing all at and after the first) and its hard state to its
+    /// log.
+    Logged { member: MemberId, entries: Vec<EntryMark>, term: Term, vote: MemberId, commit: Index },
+    /// A member replaced its state by a received snapshot.
+    Installed { member: MemberId, index: Index, term: Term },
+    /// A member applied an entry; `revision` is that of its store afterwards.
+    Applied { member: MemberId, entry: EntryMark, revision: i64 },
+    /// A lease ended on a member: an entry revoked it.
+    LeaseGone { member: MemberId, lease: LeaseId },
+    /// A client called, at `member`.
+    Called { call: CallId, client: u64, member: MemberId, what: Call },
+    /// A call ended.
+    Returned { call: CallId, outcome: Outcome },
+    /// A client opened or resumed a watch at `member`: events from `from` on (0: from now on).
+    Watching { watch: WatchKey, member: MemberId, key: Bytes, range_end: Bytes, from: i64 },
+    /// One response of a watch. All events of a revision stand in one (no fragments asked for).
+    Watched { watch: WatchKey, header_revision: i64, events: Vec<mvccpb::Event> },
+    /// A progress notification of a watch.
+    WatchProgress { watch: WatchKey, revision: i64 },
+    /// A watch was refused or ended by the server.
+    WatchCanceled { watch: WatchKey, compact_revision: i64 },
+    /// From here on nothing fails any more.
+    FaultsEnded,
+    /// At the end, with everything still: the state of a member.
+    AtRest { member: MemberId, applied: Index, revision: i64, compacted: i64, hash: u32 },
+    /// At the end: everything under watch was delivered up to this revision.
+    WatchAtRest { watch: WatchKey, revision: i64 },
+}
