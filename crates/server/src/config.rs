@@ -66,10 +66,38 @@ pub(crate) struct Config {
     pub(crate) advertise_client_urls: Vec<String>,
     pub(crate) listen_peer_urls: Vec<Url>,
     pub(crate) listen_metrics_urls: Vec<Url>,
-    /// This member's own peer URLs, as in `--initial-cluster`.
+    /// This member's own peer URLs, as it advertises them.
     pub(crate) peer_urls: Vec<String>,
+    /// Names and peer URLs of all first members, this one too; by name, URLs sorted. Not looked
+    /// at when there is a log; from discovery only known once that has been asked.
+    pub(crate) initial_cluster: Vec<(String, Vec<String>)>,
     pub(crate) initial_cluster_token: String,
     pub(crate) initial_cluster_existing: bool,
+    /// How the first members are found when `--initial-cluster` does not name them.
+    pub(crate) discovery: Option<Discovery>,
+    /// Refuse membership changes that endanger the quorum.
+    pub(crate) strict_reconfig_check: bool,
+    pub(crate) force_new_cluster: bool,
+    /// Compare hashes with the other members before serving.
+    pub(crate) initial_corrupt_check: bool,
+    /// Compare hashes with the other members this often; zero: never.
+    pub(crate) corrupt_check_time: Duration,
+    /// The leader compares the hashes taken at compactions.
+    pub(crate) compact_hash_check: bool,
+    /// How often it does; more than zero.
+    pub(crate) compact_hash_check_time: Duration,
+    /// How often the version of the cluster is looked at for a downgrade; zero: never.
+    pub(crate) downgrade_check_time: Duration,
+    /// Most learners in the cluster.
+    pub(crate) learners_max: usize,
+    /// The leader replicates what is left of a lease's time.
+    pub(crate) lease_checkpoint: bool,
+    /// What is left is also kept over a change of the leader.
+    pub(crate) lease_checkpoint_persist: bool,
+    /// Longest silence on a connection of a peer; at least 5 s.
+    pub(crate) raft_read_timeout: Duration,
+    /// Longest wait for a peer to take bytes; at least 5 s.
+    pub(crate) raft_write_timeout: Duration,
     pub(crate) heartbeat_ms: u64,
     pub(crate) election_ms: u64,
     pub(crate) election_tick_advance: bool,
@@ -100,6 +128,31 @@ pub(crate) struct Config {
     pub(crate) feature_gates: Vec<(String, bool)>,
     /// Things to say once logging is up.
     pub(crate) warnings: Vec<(String, Vec<(&'static str, String)>)>,
+}
+
+/// Where the first members of a cluster are asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Discovery {
+    /// Another etcd cluster, `--discovery-endpoints`.
+    Service(DiscoveryService),
+    /// SRV records of a domain, `--discovery-srv`.
+    Srv {
+        /// The domain.
+        domain: String,
+        /// `--discovery-srv-name`, without the dash before it; may be empty.
+        service: String,
+    },
+}
+
+/// How another cluster is asked for the first members of this one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct DiscoveryService {
+    pub(crate) token: String,
+    pub(crate) endpoints: Vec<String>,
+    pub(crate) dial_timeout: Duration,
+    pub(crate) request_timeout: Duration,
+    pub(crate) keepalive_time: Duration,
+    pub(crate) keepalive_timeout: Duration,
 }
 
 /// Where log lines go and which.

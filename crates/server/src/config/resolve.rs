@@ -42,6 +42,9 @@ pub(super) fn resolve(settings: Settings) -> Result<Config, ConfigError> {
     } else {
         initial_cluster(&settings, &name)?
     };
+    let gate = |wanted: &str| feature_gates.iter().find(|(gate, _)| gate == wanted);
+    let is_on = |name: &str| gate(name).is_some_and(|(_, on)| *on);
+    let not_off = |name: &str| gate(name).is_none_or(|(_, on)| *on);
     Ok(Config {
         data_dir,
         wal_dir,
@@ -49,7 +52,21 @@ pub(super) fn resolve(settings: Settings) -> Result<Config, ConfigError> {
         advertise_client_urls: advertised(settings.get("advertise-client-urls"))?,
         listen_peer_urls: listen_urls(&settings, "listen-peer-urls")?,
         listen_metrics_urls: listen_urls(&settings, "listen-metrics-urls")?,
+        initial_cluster: vec![(name.clone(), peer_urls.clone())],
         peer_urls,
+        discovery: None,
+        strict_reconfig_check: on(&settings, "strict-reconfig-check"),
+        force_new_cluster: on(&settings, "force-new-cluster"),
+        initial_corrupt_check: not_off("InitialCorruptCheck"),
+        corrupt_check_time: time(&settings, "corrupt-check-time"),
+        compact_hash_check: not_off("CompactHashCheck"),
+        compact_hash_check_time: time(&settings, "compact-hash-check-time"),
+        downgrade_check_time: time(&settings, "downgrade-check-time"),
+        learners_max: size(&settings, "max-learners"),
+        lease_checkpoint: is_on("LeaseCheckpoint"),
+        lease_checkpoint_persist: is_on("LeaseCheckpointPersist"),
+        raft_read_timeout: time(&settings, "raft-read-timeout"),
+        raft_write_timeout: time(&settings, "raft-write-timeout"),
         initial_cluster_token: settings.get("initial-cluster-token").to_owned(),
         initial_cluster_existing: settings.get("initial-cluster-state") == "existing",
         heartbeat_ms,

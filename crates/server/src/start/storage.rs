@@ -25,6 +25,8 @@ pub(super) struct Storage {
     pub(super) drain: Drain,
     pub(super) machine: Machine,
     pub(super) started: Started,
+    /// The other members as known before the first entry is applied, with their peer URLs.
+    pub(super) first_peers: Vec<(MemberId, Vec<String>)>,
 }
 
 impl Storage {
@@ -78,7 +80,8 @@ impl Storage {
             term: kept.term,
             conf_state: machine.conf_state().clone(),
         })?;
-        Ok(Self { member, cluster, backend, drain, machine, started })
+        let first_peers = Vec::new();
+        Ok(Self { member, cluster, backend, drain, machine, started, first_peers })
     }
 }
 
@@ -106,7 +109,7 @@ fn machine_config(config: &Config, local: MemberId) -> MachineConfig {
             config.election_ms / config.heartbeat_ms,
             config.heartbeat_ms,
         ),
-        learners_max: 1,
+        learners_max: config.learners_max,
     }
 }
 
