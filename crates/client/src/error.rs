@@ -15,6 +15,9 @@ pub enum Error {
     /// The endpoint asks for transport security, which is not here yet.
     #[error("endpoint {0} needs transport security, which is not supported yet")]
     SecureEndpoint(String),
+    /// The address of a member is not one.
+    #[error("{0}")]
+    PeerUrl(String),
     /// The limit of the call passed; the cause says what it waited for.
     #[error("context deadline exceeded")]
     Deadline {
@@ -36,6 +39,7 @@ impl Error {
             Self::NoEndpoints | Self::SecureEndpoint(_) => Code::Unavailable,
             Self::Deadline { .. } => Code::DeadlineExceeded,
             Self::WatchCanceled(_) => Code::Cancelled,
+            Self::PeerUrl(_) => Code::InvalidArgument,
             Self::Rpc(status) => status.code,
         }
     }
@@ -44,7 +48,7 @@ impl Error {
     pub fn message(&self) -> &str {
         match self {
             Self::NoEndpoints => "etcdclient: no available endpoints",
-            Self::SecureEndpoint(text) | Self::WatchCanceled(text) => text,
+            Self::SecureEndpoint(text) | Self::WatchCanceled(text) | Self::PeerUrl(text) => text,
             Self::Deadline { cause } => cause,
             Self::Rpc(status) => &status.message,
         }

@@ -202,7 +202,10 @@ fn not_found() -> Error {
 /// Errors that another try cannot cure.
 pub(crate) fn is_final(error: &Error) -> bool {
     match error {
-        Error::NoEndpoints | Error::SecureEndpoint(_) | Error::WatchCanceled(_) => true,
+        Error::NoEndpoints
+        | Error::SecureEndpoint(_)
+        | Error::PeerUrl(_)
+        | Error::WatchCanceled(_) => true,
         Error::Deadline { .. } => false,
         Error::Rpc(status) => {
             !matches!(status.code, Code::Unavailable | Code::Internal | Code::Unknown)

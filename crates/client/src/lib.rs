@@ -30,6 +30,7 @@ mod kv;
 mod lease;
 mod link;
 mod maintenance;
+mod peer_urls;
 mod pool;
 mod session;
 mod turn;

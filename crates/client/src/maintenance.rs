@@ -4,7 +4,8 @@ use bytes::Bytes;
 use ketch_proto::etcdserverpb::alarm_request::AlarmAction;
 use ketch_proto::etcdserverpb::{
     AlarmMember, AlarmRequest, AlarmResponse, DefragmentRequest, DefragmentResponse, HashKvRequest,
-    HashKvResponse, SnapshotRequest, SnapshotResponse, StatusRequest, StatusResponse,
+    HashKvResponse, MoveLeaderRequest, MoveLeaderResponse, SnapshotRequest, SnapshotResponse,
+    StatusRequest, StatusResponse,
 };
 use tonic::Streaming;
 
@@ -47,6 +48,13 @@ impl Maintenance {
         let AlarmMember { member_id, alarm } = alarm;
         let request = AlarmRequest { action: AlarmAction::Deactivate.into(), member_id, alarm };
         self.client.unary("/etcdserverpb.Maintenance/Alarm", Repeat::Never, request).await
+    }
+
+    /// Makes the member `to` the leader. Only the leader itself takes this call: the client should
+    /// have no other endpoint.
+    pub async fn move_leader(&self, to: u64) -> Result<MoveLeaderResponse, Error> {
+        let request = MoveLeaderRequest { target_id: to };
+        self.client.unary("/etcdserverpb.Maintenance/MoveLeader", Repeat::Never, request).await
     }
 
     /// The member's database as a file, piece by piece. The limit of the client holds for the

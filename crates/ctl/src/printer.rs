@@ -10,8 +10,9 @@ use std::io::{self, Write};
 
 use ketch_proto::etcdserverpb::{
     AlarmResponse, DeleteRangeResponse, HashKvResponse, LeaseGrantResponse, LeaseKeepAliveResponse,
-    LeaseLeasesResponse, LeaseRevokeResponse, LeaseTimeToLiveResponse, MemberListResponse,
-    PutResponse, RangeResponse, StatusResponse, TxnResponse, WatchResponse,
+    LeaseLeasesResponse, LeaseRevokeResponse, LeaseTimeToLiveResponse, MemberAddResponse,
+    MemberListResponse, MemberPromoteResponse, MemberRemoveResponse, MemberUpdateResponse,
+    MoveLeaderResponse, PutResponse, RangeResponse, StatusResponse, TxnResponse, WatchResponse,
 };
 
 use crate::failure::{BAD_FEATURE, Failure};
@@ -30,6 +31,13 @@ pub(crate) enum Answer<'a> {
     TimeToLive(&'a LeaseTimeToLiveResponse, bool),
     Leases(&'a LeaseLeasesResponse),
     Members(&'a MemberListResponse),
+    MemberAdd(&'a MemberAddResponse),
+    /// With the id that was asked for, as the next two.
+    MemberRemove(u64, &'a MemberRemoveResponse),
+    MemberUpdate(u64, &'a MemberUpdateResponse),
+    MemberPromote(u64, &'a MemberPromoteResponse),
+    /// With the leader before and the one after.
+    MoveLeader(u64, u64, &'a MoveLeaderResponse),
     Alarms(&'a AlarmResponse),
     Health(&'a [Health]),
     Status(&'a [(String, StatusResponse)]),

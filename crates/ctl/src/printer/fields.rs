@@ -46,6 +46,11 @@ pub(super) fn render(printer: &Printer, answer: &Answer<'_>) -> Rendered {
             answer.leases.iter().for_each(|lease| page.lease("ID", lease.id));
         }
         Answer::Members(answer) => page.members(answer),
+        Answer::MemberAdd(_)
+        | Answer::MemberRemove(..)
+        | Answer::MemberUpdate(..)
+        | Answer::MemberPromote(..)
+        | Answer::MoveLeader(..) => return Err(printer.unsupported()),
         Answer::Alarms(answer) => {
             page.header(answer.header);
             for member in &answer.alarms {

@@ -2,8 +2,8 @@
 
 use ketch_proto::etcdserverpb::response_op::Response;
 use ketch_proto::etcdserverpb::{
-    DeleteRangeResponse, HashKvResponse, Member, MemberListResponse, PutResponse, RangeResponse,
-    ResponseHeader, StatusResponse, TxnResponse, WatchResponse,
+    DeleteRangeResponse, HashKvResponse, Member, PutResponse, RangeResponse, ResponseHeader,
+    StatusResponse, TxnResponse, WatchResponse,
 };
 use ketch_proto::mvccpb::{Event, KeyValue};
 
@@ -44,7 +44,24 @@ pub(super) fn render(printer: &Printer, answer: &Answer<'_>) -> Rendered {
             let leases = array(answer.leases.iter().map(|status| lease(status.id)));
             header_fields(answer.header).raw("leases", leases).finish()
         }
-        Answer::Members(answer) => members(printer, answer).finish(),
+        Answer::Members(answer) => {
+            members(printer, member_head(printer, answer.header), &answer.members).finish()
+        }
+        Answer::MemberAdd(answer) => {
+            let head = member_head(printer, answer.header);
+            let new = answer.member.as_ref().map(|new| member(printer, new));
+            members(printer, head.object("member", new), &answer.members).finish()
+        }
+        Answer::MemberRemove(_, answer) => {
+            members(printer, member_head(printer, answer.header), &answer.members).finish()
+        }
+        Answer::MemberUpdate(_, answer) => {
+            members(printer, member_head(printer, answer.header), &answer.members).finish()
+        }
+        Answer::MemberPromote(_, answer) => {
+            members(printer, member_head(printer, answer.header), &answer.members).finish()
+        }
+        Answer::MoveLeader(_, _, answer) => head(answer.header).finish(),
         Answer::Alarms(answer) => {
             let alarms = answer.alarms.iter().map(|member| {
                 Object::new().number("memberID", member.member_id).number("alarm", member.alarm)
@@ -140,27 +157,30 @@ fn event(event: &Event) -> Object {
         .object("prev_kv", event.prev_kv.as_ref().map(key_value))
 }
 
-fn members(printer: &Printer, answer: &MemberListResponse) -> Object {
-    let id = |object: Object, name: &str, id: u64| match printer.hex {
-        true => object.text(name, &format!("{id:x}")),
-        false => object.number(name, id),
-    };
-    let header = answer.header.map(|header| {
-        let object = id(Object::new(), "cluster_id", header.cluster_id);
-        id(object, "member_id", header.member_id)
+fn member_id(printer: &Printer, object: Object, name: &str, id: u64) -> Object {
+    if printer.hex { object.text(name, &format!("{id:x}")) } else { object.number(name, id) }
+}
+
+fn member_head(printer: &Printer, header: Option<ResponseHeader>) -> Object {
+    let header = header.map(|header| {
+        let object = member_id(printer, Object::new(), "cluster_id", header.cluster_id);
+        member_id(printer, object, "member_id", header.member_id)
             .number("revision", header.revision)
             .number("raft_term", header.raft_term)
     });
-    let member = |member: &Member| {
-        id(Object::new(), "ID", member.id)
-            .text("name", &member.name)
-            .list("peerURLs", member.peer_ur_ls.iter().map(|url| string(url)))
-            .list("clientURLs", member.client_ur_ls.iter().map(|url| string(url)))
-            .flag("isLearner", member.is_learner)
-            .finish()
-    };
-    let list = answer.members.iter().map(member);
-    let object = Object::new().object("header", header);
+    Object::new().object("header", header)
+}
+
+fn member(printer: &Printer, member: &Member) -> Object {
+    member_id(printer, Object::new(), "ID", member.id)
+        .text("name", &member.name)
+        .list("peerURLs", member.peer_ur_ls.iter().map(|url| string(url)))
+        .list("clientURLs", member.client_ur_ls.iter().map(|url| string(url)))
+        .flag("isLearner", member.is_learner)
+}
+
+fn members(printer: &Printer, object: Object, list: &[Member]) -> Object {
+    let list = list.iter().map(|one| member(printer, one).finish());
     // The form with hexadecimal ids is etcdctl's own and keeps an empty list.
     if printer.hex { object.raw("members", array(list)) } else { object.list("members", list) }
 }

@@ -19,6 +19,11 @@ pub(super) fn render(printer: &Printer, answer: &Answer<'_>) -> Rendered {
         Answer::TimeToLive(answer, _) => header(answer.header),
         Answer::Leases(answer) => header(answer.header),
         Answer::Members(answer) => answer.encode_to_vec(),
+        Answer::MemberAdd(answer) => answer.encode_to_vec(),
+        Answer::MemberRemove(_, answer) => answer.encode_to_vec(),
+        Answer::MemberUpdate(_, answer) => answer.encode_to_vec(),
+        Answer::MemberPromote(_, answer) => answer.encode_to_vec(),
+        Answer::MoveLeader(_, _, answer) => answer.encode_to_vec(),
         Answer::Alarms(answer) => answer.encode_to_vec(),
         Answer::Revoke(_, answer) => {
             let shown = show_header(answer.header.unwrap_or_default());

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use ketch_proto::etcdserverpb::response_op::Response;
 use ketch_proto::etcdserverpb::{
     AlarmMember, DeleteRangeResponse, LeaseTimeToLiveResponse, PutResponse, RangeResponse,
-    StatusResponse, TxnResponse, WatchResponse,
+    ResponseHeader, StatusResponse, TxnResponse, WatchResponse,
 };
 use ketch_proto::mvccpb::KeyValue;
 
@@ -40,6 +40,23 @@ pub(super) fn render(printer: &Printer, answer: &Answer<'_>) -> Rendered {
                 line(&mut out, &row.join(", "));
             }
         }
+        Answer::MemberAdd(answer) => {
+            let member = answer.member.clone().unwrap_or_default();
+            let what = if member.is_learner { "added as learner to" } else { "added to" };
+            member_line(member.id, what, answer.header, &mut out);
+        }
+        Answer::MemberRemove(id, answer) => {
+            member_line(*id, "removed from", answer.header, &mut out);
+        }
+        Answer::MemberUpdate(id, answer) => {
+            member_line(*id, "updated in", answer.header, &mut out);
+        }
+        Answer::MemberPromote(id, answer) => {
+            member_line(*id, "promoted in", answer.header, &mut out);
+        }
+        Answer::MoveLeader(from, to, _) => {
+            line(&mut out, &format!("Leadership transferred from {from:x} to {to:x}"));
+        }
         Answer::Alarms(answer) => {
             answer.alarms.iter().for_each(|member| line(&mut out, &alarm(member)));
         }
@@ -61,6 +78,11 @@ pub(super) fn render(printer: &Printer, answer: &Answer<'_>) -> Rendered {
 fn line(out: &mut Vec<u8>, text: &str) {
     out.extend_from_slice(text.as_bytes());
     out.push(b'\n');
+}
+
+fn member_line(id: u64, what: &str, header: Option<ResponseHeader>, out: &mut Vec<u8>) {
+    let cluster = header.map_or(0, |header| header.cluster_id);
+    line(out, &format!("Member {id:16x} {what} cluster {cluster:16x}"));
 }
 
 fn key_value(printer: &Printer, kv: &KeyValue, out: &mut Vec<u8>) {

@@ -212,6 +212,17 @@ fn all() -> BTreeMap<String, String> {
     let leases = [0x1234, -1].map(|id| LeaseStatus { id }).into();
     add("leases", &Answer::Leases(&LeaseLeasesResponse { header: header(9), leases }));
     add("members", &Answer::Members(&members()));
+    let MemberListResponse { header: cluster, members: both } = members();
+    let new = both.last().cloned();
+    let added = MemberAddResponse { header: cluster, member: new, members: both.clone() };
+    add("member add", &Answer::MemberAdd(&added));
+    let removed = MemberRemoveResponse { header: cluster, members: both[..1].into() };
+    add("member remove", &Answer::MemberRemove(0x394573a3bcc9aa8b, &removed));
+    let updated = MemberUpdateResponse { header: cluster, members: both.clone() };
+    add("member update", &Answer::MemberUpdate(0xabc, &updated));
+    let promoted = MemberPromoteResponse { header: cluster, members: both };
+    add("member promote", &Answer::MemberPromote(0xabc, &promoted));
+    add("move-leader", &Answer::MoveLeader(0xbeef, 0xabc, &MoveLeaderResponse::default()));
     add("alarms", &Answer::Alarms(&alarms()));
     add("alarms none", &Answer::Alarms(&AlarmResponse::default()));
     add("health", &Answer::Health(&health()));

@@ -39,7 +39,7 @@ pub(super) const ENDPOINT: Spec =
 
 pub(super) const MEMBER: Spec =
     Spec::new("member", "", Verb::Group, "Commands on membership").group(GROUP).children(&[
-        Spec::new("add", "<memberName> [options]", Verb::NotYet, "Adds a member").flags(&[
+        Spec::new("add", "<memberName> [options]", Verb::MemberAdd, "Adds a member").flags(&[
             Flag::new("learner", Kind::Bool, "add it without a vote"),
             Flag::new("peer-urls", Kind::Text, "where other members reach it, separated by commas"),
         ]),
@@ -51,9 +51,9 @@ pub(super) const MEMBER: Spec =
                 "l for linearizable, s for serializable",
             )
             .default("l")]),
-        Spec::new("promote", "<memberID>", Verb::NotYet, "Gives a learner its vote"),
-        Spec::new("remove", "<memberID>", Verb::NotYet, "Removes a member"),
-        Spec::new("update", "<memberID> [options]", Verb::NotYet, "Moves a member").flags(&[
+        Spec::new("promote", "<memberID>", Verb::MemberPromote, "Gives a learner its vote"),
+        Spec::new("remove", "<memberID>", Verb::MemberRemove, "Removes a member"),
+        Spec::new("update", "<memberID> [options]", Verb::MemberUpdate, "Moves a member").flags(&[
             Flag::new("peer-urls", Kind::Text, "where other members reach it, separated by commas"),
         ]),
     ]);
@@ -61,7 +61,7 @@ pub(super) const MEMBER: Spec =
 pub(super) const MOVE_LEADER: Spec = Spec::new(
     "move-leader",
     "<transferee-member-id>",
-    Verb::NotYet,
+    Verb::MoveLeader,
     "Makes another member the leader",
 )
 .group(GROUP);
