@@ -110,6 +110,9 @@ pub enum Fact {
     FaultsEnded,
     /// At the end, with everything still: the state of a member.
     AtRest { member: MemberId, applied: Index, revision: i64, compacted: i64, hash: u32 },
+    /// At the end: what a member keeps after its compacted revision, in order, as a watch over
+    /// all keys from there would tell it (`compacted + 1` to its newest revision).
+    Kept { member: MemberId, compacted: i64, events: Vec<mvccpb::Event> },
     /// At the end: everything under watch was delivered up to this revision.
     WatchAtRest { watch: WatchKey, revision: i64 },
 }

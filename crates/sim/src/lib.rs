@@ -8,4 +8,5 @@
 //! Invariant: nothing here asks the real world for anything; equal seeds give equal facts.
 //! Invariant: the checks see facts only, never the insides of a member.
 
+pub mod checks;
 pub mod fact;
