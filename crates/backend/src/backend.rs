@@ -59,6 +59,7 @@ struct State {
     buffer: Buffer,
     snapshot: Arc<Snapshot>,
     durable: Durable,
+    generation: u64,
 }
 
 impl Backend {
@@ -94,7 +95,12 @@ impl Backend {
             buffered_bytes: AtomicUsize::new(0),
             file_bytes: AtomicU64::new(opened.origin.file.used_bytes()),
             live_bytes: AtomicU64::new(database::own(&opened, schema::LIVE_BYTES_KEY)?),
-            state: RwLock::new(State { buffer: Buffer::default(), snapshot, durable }),
+            state: RwLock::new(State {
+                buffer: Buffer::default(),
+                snapshot,
+                durable,
+                generation: 0,
+            }),
         });
         let drain = Drain::new(shared.clone(), disk, opened, config.cache_bytes);
         Ok((Self(shared), drain))
@@ -106,6 +112,23 @@ impl Backend {
         let mut state = self.0.state.write();
         state.buffer.append(batch);
         self.0.buffered_bytes.store(state.buffer.bytes(), Ordering::Relaxed);
+    }
+
+    /// As [`Backend::append`], for one who follows from what he read in the database of a
+    /// [`Backend::generation`]; false, and nothing is taken, if another was installed since.
+    pub fn append_to(&self, generation: u64, batch: Batch) -> bool {
+        let mut state = self.0.state.write();
+        if state.generation != generation {
+            return false;
+        }
+        state.buffer.append(batch);
+        self.0.buffered_bytes.store(state.buffer.bytes(), Ordering::Relaxed);
+        true
+    }
+
+    /// How many databases were installed ([`Drain::install`]) since this one was opened.
+    pub fn generation(&self) -> u64 {
+        self.0.state.read().generation
     }
 
     /// Bytes appended and not yet durable, with their overhead; callers keep it below
@@ -130,7 +153,7 @@ impl Backend {
     pub fn view(&self) -> View {
         let mut state = self.0.state.write();
         let chunks = state.buffer.share();
-        View::new(chunks, state.snapshot.clone())
+        View::new(chunks, state.snapshot.clone(), state.generation)
     }
 
     /// Bytes of the file that are or were in use: what a reclaim may shrink (`dbSize`).
@@ -169,6 +192,22 @@ impl Shared {
 
     pub(crate) fn live_bytes(&self) -> u64 {
         self.live_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Makes another database the one that is read from; nothing waits for the file any more.
+    pub(crate) fn installed(&self, opened: &Opened, live_bytes: u64) -> Result<(), Error> {
+        let snapshot = Arc::new(Snapshot::take(opened)?);
+        let durable = snapshot.durable()?;
+        let _old = {
+            let mut state = self.state.write();
+            self.live_bytes.store(live_bytes, Ordering::Relaxed);
+            self.file_bytes.store(opened.origin.file.used_bytes(), Ordering::Relaxed);
+            self.buffered_bytes.store(0, Ordering::Relaxed);
+            let generation = state.generation + 1;
+            let buffer = Buffer::default();
+            std::mem::replace(&mut *state, State { buffer, snapshot, durable, generation })
+        };
+        Ok(())
     }
 
     /// Makes a commit that moved the `count` oldest chunks the one that is read from.

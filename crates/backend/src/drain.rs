@@ -63,11 +63,7 @@ impl Drain {
     /// # Errors
     /// After one, the database must be dropped and opened again.
     pub fn step(&mut self) -> Result<Step, Error> {
-        if self.name_in_doubt {
-            let path = self.opened.origin.path.clone();
-            let what = "the end of a reclaim is not durable: open the database again".to_owned();
-            return Err(Error::Engine { path, what });
-        }
+        self.check_name()?;
         self.retired.step();
         let chunks = self.shared.oldest();
         if chunks.is_empty() {
@@ -81,6 +77,15 @@ impl Drain {
         let rows = chunks.iter().map(|chunk| chunk.rows.len()).sum();
         let (durable, rest) = self.shared.committed(&self.opened, chunks.len(), live_bytes)?;
         Ok(Step { rows, durable_index: durable.index, more: rest.any, full: rest.full })
+    }
+
+    pub(crate) fn check_name(&self) -> Result<(), Error> {
+        if !self.name_in_doubt {
+            return Ok(());
+        }
+        let path = self.opened.origin.path.clone();
+        let what = "a change of its name is not durable: open the database again".to_owned();
+        Err(Error::Engine { path, what })
     }
 
     fn write(&self, chunks: &[Arc<Chunk>]) -> Result<u64, Error> {

@@ -34,6 +34,7 @@ mod database;
 mod drain;
 mod error;
 mod files;
+mod install;
 mod merge;
 mod origin;
 mod page_sums;

@@ -19,6 +19,7 @@ use crate::{Bucket, Error};
 pub struct View {
     chunks: Chunks,
     snapshot: Arc<Snapshot>,
+    generation: u64,
 }
 
 /// Items in key order; ends after the first error.
@@ -40,8 +41,13 @@ impl<K> Iterator for Items<K> {
 }
 
 impl View {
-    pub(crate) fn new(chunks: Chunks, snapshot: Arc<Snapshot>) -> Self {
-        Self { chunks, snapshot }
+    pub(crate) fn new(chunks: Chunks, snapshot: Arc<Snapshot>, generation: u64) -> Self {
+        Self { chunks, snapshot, generation }
+    }
+
+    /// The [`crate::Backend::generation`] that the view is of.
+    pub fn generation(&self) -> u64 {
+        self.generation
     }
 
     /// The row at `key`, an encoded `mvccpb.KeyValue`.
