@@ -1,13 +1,17 @@
-//! What is measured. Every cell runs on a fresh server and gives figures by name.
+//! What is measured. Every cell runs on fresh servers and gives figures by name.
+
+mod cluster;
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 
 use crate::load::{self, Outcome, Plan, Pressure};
-use crate::subject::{Program, Subject};
+use crate::process::Program;
+use crate::subject::Subject;
 use crate::workload::Workload;
 
 /// Figures of one run of one cell.
@@ -28,9 +32,27 @@ pub(crate) struct Cell {
 
 #[derive(Clone, Copy, Debug)]
 enum Kind {
-    Puts { connections: usize, clients: usize },
-    Ranges { connections: usize, clients: usize, serializable: bool },
+    Puts {
+        connections: usize,
+        clients: usize,
+    },
+    Ranges {
+        connections: usize,
+        clients: usize,
+        serializable: bool,
+    },
     Million,
+    /// Three members; the connections go to the leader or to all in turn.
+    Cluster {
+        connections: usize,
+        clients: usize,
+        all_members: bool,
+    },
+    /// Three members at a rate both programs can take.
+    ClusterAtRate,
+    /// Three members, one follower frozen for two seconds.
+    FrozenFollower,
+    Failover,
 }
 
 /// All cells, in the order of the table.
@@ -48,6 +70,13 @@ pub(crate) const CELLS: &[Cell] = &[
     cell("R2a", "range, linearizable, 1 client", ranges(1, 1, false)),
     cell("R2b", "range, linearizable, 100 clients on 10 connections", ranges(10, 100, false)),
     cell("R2c", "range, linearizable, 1000 clients on 100 connections", ranges(100, 1000, false)),
+    cell("P5a", "put, 3 members, 1 client of the leader", cluster(1, 1, false)),
+    cell("P5b", "put, 3 members, 100 clients of the leader", cluster(10, 100, false)),
+    cell("P5c", "put, 3 members, 100 clients of all members", cluster(12, 100, true)),
+    cell("P5d", "put, 3 members, 1000 clients of the leader", cluster(100, 1000, false)),
+    cell("P5r", "put, 3 members, 1000 puts a second", Kind::ClusterAtRate),
+    cell("F1", "leader killed: time without writes", Kind::Failover),
+    cell("F3", "a follower frozen for 2 s under 1000 puts a second", Kind::FrozenFollower),
     cell("S", "a million keys: memory, list, restart, defragment, snapshot", Kind::Million),
 ];
 
@@ -59,6 +88,10 @@ const fn ranges(connections: usize, clients: usize, serializable: bool) -> Kind 
     Kind::Ranges { connections, clients, serializable }
 }
 
+const fn cluster(connections: usize, clients: usize, all_members: bool) -> Kind {
+    Kind::Cluster { connections, clients, all_members }
+}
+
 /// How long and how much.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Scale {
@@ -66,28 +99,59 @@ pub(crate) struct Scale {
     pub(crate) measured: Duration,
     pub(crate) range_keys: u64,
     pub(crate) million: u64,
+    /// Leaders to kill.
+    pub(crate) failovers: u64,
 }
 
 impl Cell {
     /// Runs the cell once against a fresh server.
     pub(crate) fn run(&self, program: &Program, base: &Path, scale: Scale) -> Result<Figures> {
-        let mut subject = Subject::start(program, base)?;
+        let mut subject = Subject::start(program, base, self.members())?;
         match self.kind {
-            Kind::Puts { connections, clients } => puts(&subject, connections, clients, scale),
+            Kind::Puts { connections, clients } => {
+                let at = [subject.address()];
+                puts(&subject, &at, connections, clients, scale)
+            }
+            Kind::Cluster { connections, clients, all_members } => {
+                let leader = vec![subject.address()];
+                let at = if all_members { subject.addresses() } else { leader };
+                puts(&subject, &at, connections, clients, scale)
+            }
+            Kind::ClusterAtRate => cluster::at_rate(&subject, scale),
+            Kind::FrozenFollower => cluster::frozen_follower(&mut subject, scale),
+            Kind::Failover => cluster::failover(&mut subject, scale),
             Kind::Ranges { connections, clients, serializable } => {
                 fill(&subject, scale.range_keys)?;
                 let mut work = Workload::ranges(7, serializable, scale.range_keys);
-                measure(&subject, &mut work, connections, clients, scale)
+                measure(&subject, &[subject.address()], &mut work, connections, clients, scale)
             }
             Kind::Million => million(&mut subject, scale),
         }
     }
+
+    fn members(&self) -> usize {
+        match self.kind {
+            Kind::Puts { .. } | Kind::Ranges { .. } | Kind::Million => 1,
+            _ => 3,
+        }
+    }
+
+    /// Whether one run says enough: it holds many trials, or takes minutes.
+    pub(crate) fn once(&self) -> bool {
+        matches!(self.kind, Kind::Million | Kind::Failover)
+    }
 }
 
-fn puts(subject: &Subject, connections: usize, clients: usize, scale: Scale) -> Result<Figures> {
+fn puts(
+    subject: &Subject,
+    at: &[SocketAddr],
+    connections: usize,
+    clients: usize,
+    scale: Scale,
+) -> Result<Figures> {
     let mut work = Workload::puts(11, VALUE_BYTES, true, 0, 0);
     let before = subject.usage()?;
-    let mut figures = measure(subject, &mut work, connections, clients, scale)?;
+    let mut figures = measure(subject, at, &mut work, connections, clients, scale)?;
     // The working storage is written behind; let it come up before counting bytes.
     std::thread::sleep(Duration::from_millis(500));
     let user_bytes = work.made() as f64 * (VALUE_BYTES + KEY_BYTES) as f64;
@@ -98,6 +162,7 @@ fn puts(subject: &Subject, connections: usize, clients: usize, scale: Scale) -> 
 
 fn measure(
     subject: &Subject,
+    at: &[SocketAddr],
     work: &mut Workload,
     connections: usize,
     clients: usize,
@@ -110,10 +175,10 @@ fn measure(
         duration,
         calls_max: u64::MAX,
     };
-    load::run(subject.address(), work, plan(scale.warm_up))?;
+    load::run(at, work, plan(scale.warm_up))?;
     let before = subject.usage()?;
     let own = own_cpu_us();
-    let outcome = load::run(subject.address(), work, plan(scale.measured))?;
+    let outcome = load::run(at, work, plan(scale.measured))?;
     let own = own_cpu_us() - own;
     let after = subject.usage()?;
     ensure!(outcome.refused == 0, "{} calls were refused", outcome.refused);
@@ -138,7 +203,7 @@ fn fill(subject: &Subject, keys: u64) -> Result<Outcome> {
         duration: Duration::from_secs(600),
         calls_max: keys,
     };
-    let outcome = load::run(subject.address(), &mut work, plan)?;
+    let outcome = load::run(&[subject.address()], &mut work, plan)?;
     ensure!(outcome.refused == 0, "{} puts were refused while filling", outcome.refused);
     Ok(outcome)
 }
@@ -152,7 +217,7 @@ fn once(subject: &Subject, mut work: Workload) -> Result<Outcome> {
         duration: Duration::from_secs(600),
         calls_max: 1,
     };
-    let outcome = load::run(subject.address(), &mut work, plan)?;
+    let outcome = load::run(&[subject.address()], &mut work, plan)?;
     ensure!(outcome.refused == 0, "the call was refused");
     Ok(outcome)
 }
@@ -173,16 +238,16 @@ fn million(subject: &mut Subject, scale: Scale) -> Result<Figures> {
         "fill: bytes written per user byte",
         (after.written_bytes - before.written_bytes) / user_bytes,
     );
-    figures.insert("idle RSS MiB", subject.memory()?.0 / MIB);
+    figures.insert("idle RSS MiB", subject.leader().memory()?.0 / MIB);
     for (method, peak, time) in [
         ("RangeStream", "list by RangeStream: peak above idle MiB", "list by RangeStream: s"),
         ("Range", "list by Range: peak above idle MiB", "list by Range: s"),
     ] {
-        let idle = subject.memory()?.0;
-        subject.reset_peak()?;
+        let idle = subject.leader().memory()?.0;
+        subject.leader().reset_peak()?;
         let outcome = once(subject, Workload::list(method))?;
         ensure!(outcome.received_bytes as f64 > user_bytes, "the list was short");
-        figures.insert(peak, (subject.memory()?.1 - idle) / MIB);
+        figures.insert(peak, (subject.leader().memory()?.1 - idle) / MIB);
         figures.insert(time, outcome.elapsed.as_secs_f64());
     }
     let took = once(subject, Workload::fixed("/etcdserverpb.Maintenance/Snapshot", Vec::new()))?;
@@ -193,7 +258,7 @@ fn million(subject: &mut Subject, scale: Scale) -> Result<Figures> {
     let restart = subject.crash_and_restart()?;
     figures.insert("restart after kill -9: s", restart.as_secs_f64());
     std::thread::sleep(Duration::from_secs(1));
-    figures.insert("RSS after restart MiB", subject.memory()?.0 / MIB);
+    figures.insert("RSS after restart MiB", subject.leader().memory()?.0 / MIB);
     Ok(figures)
 }
 
@@ -210,7 +275,7 @@ fn defragment_under_load(subject: &Subject) -> Result<(f64, f64)> {
                 calls_max: u64::MAX,
             };
             let mut work = Workload::puts(5, VALUE_BYTES, false, 1000, 0);
-            load::run(address, &mut work, plan)
+            load::run(&[address], &mut work, plan)
         });
         std::thread::sleep(Duration::from_secs(2));
         let started = Instant::now();

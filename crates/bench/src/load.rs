@@ -69,12 +69,16 @@ impl Outcome {
     }
 }
 
-/// Runs the load and waits for the last answers.
-pub(crate) fn run(address: SocketAddr, workload: &mut Workload, plan: Plan) -> Result<Outcome> {
+/// Runs the load and waits for the last answers. Connections go to the addresses in turn.
+pub(crate) fn run(
+    addresses: &[SocketAddr],
+    workload: &mut Workload,
+    plan: Plan,
+) -> Result<Outcome> {
     let poll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
     let mut connections = Vec::with_capacity(plan.connections);
     for number in 0..plan.connections {
-        let mut connection = Connection::open(address)?;
+        let mut connection = Connection::open(addresses[number % addresses.len()])?;
         let interest = epoll::EventFlags::IN;
         let data = epoll::EventData::new_u64(number as u64);
         epoll::add(&poll, connection.socket.as_fd(), data, interest)?;

@@ -7,6 +7,7 @@ mod cells;
 mod connection;
 mod frames;
 mod load;
+mod process;
 mod report;
 mod subject;
 mod workload;
@@ -18,8 +19,8 @@ use anyhow::{Context, Result, bail};
 use clap::Parser;
 
 use cells::{CELLS, Cell, Scale};
+use process::Program;
 use report::Runs;
-use subject::Program;
 
 /// ketch beside etcd in one run.
 #[derive(Parser)]
@@ -66,7 +67,7 @@ fn main() -> Result<()> {
     let mut all: Vec<(Cell, Runs)> = Vec::new();
     for cell in chosen {
         let mut runs = Runs::new();
-        let rounds = if cell.id == "S" { 1 } else { rounds };
+        let rounds = if cell.once() { 1 } else { rounds };
         for round in 0..rounds {
             for program in &order {
                 eprintln!("{} round {}/{rounds}: {}", cell.id, round + 1, program.name);
@@ -87,14 +88,14 @@ fn main() -> Result<()> {
 
 fn scale(arguments: &Arguments) -> (Scale, usize) {
     let seconds = Duration::from_secs;
-    let (warm_up, measured, rounds) = if arguments.quick {
-        (seconds(1), seconds(3), 1)
+    let (warm_up, measured, rounds, failovers) = if arguments.quick {
+        (seconds(1), seconds(3), 1, 5)
     } else if arguments.full {
-        (seconds(3), seconds(10), 4)
+        (seconds(3), seconds(10), 4, 20)
     } else {
-        (seconds(2), seconds(5), 2)
+        (seconds(2), seconds(5), 2, 10)
     };
-    (Scale { warm_up, measured, range_keys: 100_000, million: 1_000_000 }, rounds)
+    (Scale { warm_up, measured, range_keys: 100_000, million: 1_000_000, failovers }, rounds)
 }
 
 fn choose(ids: &[String]) -> Result<Vec<Cell>> {

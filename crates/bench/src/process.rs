@@ -1,0 +1,193 @@
+//! One server process, watched through `/proc`.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use rustix::process::{Pid, Signal, kill_process};
+
+/// Which program.
+#[derive(Clone, Debug)]
+pub(crate) struct Program {
+    pub(crate) name: &'static str,
+    pub(crate) path: PathBuf,
+}
+
+/// Where a member is reached and keeps its data.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    pub(crate) name: String,
+    pub(crate) client: SocketAddr,
+    pub(crate) peer: SocketAddr,
+    pub(crate) directory: PathBuf,
+}
+
+/// A running process.
+pub(crate) struct Process {
+    program: Program,
+    child: Child,
+    place: Place,
+    /// `--initial-cluster`.
+    cluster: String,
+}
+
+/// What a process used so far.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Usage {
+    pub(crate) cpu_us: f64,
+    pub(crate) written_bytes: f64,
+}
+
+impl Place {
+    /// Two free ports, and a directory under `base`.
+    pub(crate) fn find(name: &str, base: &Path) -> Result<Self> {
+        let directory = base.join(name);
+        fs::create_dir_all(&directory)?;
+        Ok(Self {
+            name: name.to_owned(),
+            client: free_address()?,
+            peer: free_address()?,
+            directory,
+        })
+    }
+}
+
+impl Process {
+    /// Starts, without waiting.
+    pub(crate) fn start(program: &Program, place: &Place, cluster: &str) -> Result<Self> {
+        let child = spawn(program, place, cluster)?;
+        let (program, place, cluster) = (program.clone(), place.clone(), cluster.to_owned());
+        Ok(Self { program, child, place, cluster })
+    }
+
+    /// Where clients go.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.place.client
+    }
+
+    /// kill -9.
+    pub(crate) fn kill(&mut self) -> Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
+    /// Starts again on the same directory, without waiting.
+    pub(crate) fn restart(&mut self) -> Result<()> {
+        self.child = spawn(&self.program, &self.place, &self.cluster)?;
+        Ok(())
+    }
+
+    /// Stops the process in its tracks, or lets it go on.
+    pub(crate) fn freeze(&self, frozen: bool) -> Result<()> {
+        let signal = if frozen { Signal::STOP } else { Signal::CONT };
+        let pid = Pid::from_raw(self.child.id().cast_signed()).context("a process id")?;
+        Ok(kill_process(pid, signal)?)
+    }
+
+    /// Whether it says of itself that it leads.
+    pub(crate) fn leads(&self) -> bool {
+        get(self.place.client, "/metrics")
+            .is_ok_and(|text| text.lines().any(|line| line == "etcd_server_is_leader 1"))
+    }
+
+    /// Processor time and bytes written since the process began.
+    pub(crate) fn usage(&self) -> Result<Usage> {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
+        let (_, rest) = stat.rsplit_once(") ").context("stat")?;
+        let field = |number: usize| -> f64 {
+            rest.split(' ').nth(number - 3).and_then(|field| field.parse().ok()).unwrap_or(0.0)
+        };
+        let ticks = rustix::param::clock_ticks_per_second() as f64;
+        let cpu_us = (field(14) + field(15)) / ticks * 1e6;
+        let io = fs::read_to_string(format!("/proc/{}/io", self.child.id()))?;
+        let written = io.lines().find_map(|line| line.strip_prefix("write_bytes: "));
+        let written_bytes = written.and_then(|text| text.trim().parse().ok()).unwrap_or(0.0);
+        Ok(Usage { cpu_us, written_bytes })
+    }
+
+    /// Resident memory now and its peak since [`Process::reset_peak`], in bytes.
+    pub(crate) fn memory(&self) -> Result<(f64, f64)> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let field = |name: &str| -> f64 {
+            status
+                .lines()
+                .find_map(|line| line.strip_prefix(name))
+                .and_then(|text| text.trim().trim_end_matches(" kB").parse::<f64>().ok())
+                .unwrap_or(f64::NAN)
+                * 1024.0
+        };
+        Ok((field("VmRSS:"), field("VmHWM:")))
+    }
+
+    /// Begins a new peak.
+    pub(crate) fn reset_peak(&self) -> Result<()> {
+        Ok(fs::write(format!("/proc/{}/clear_refs", self.child.id()), "5")?)
+    }
+
+    /// Waits until a linearizable read succeeds.
+    pub(crate) fn wait_healthy(&mut self, patience: Duration) -> Result<()> {
+        let started = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait()? {
+                bail!("{} ended with {status}", self.program.name);
+            }
+            if healthy(self.place.client).unwrap_or(false) {
+                return Ok(());
+            }
+            if started.elapsed() > patience {
+                bail!("{} was not healthy after {patience:?}", self.program.name);
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn spawn(program: &Program, place: &Place, cluster: &str) -> Result<Child> {
+    let Place { name, client, peer, directory } = place;
+    let log = fs::OpenOptions::new().create(true).append(true).open(directory.join("log"))?;
+    Command::new(&program.path)
+        .args(["--name", name, "--data-dir"])
+        .arg(directory.join("data"))
+        .args(["--listen-client-urls", &format!("http://{client}")])
+        .args(["--advertise-client-urls", &format!("http://{client}")])
+        .args(["--listen-peer-urls", &format!("http://{peer}")])
+        .args(["--initial-advertise-peer-urls", &format!("http://{peer}")])
+        .args(["--initial-cluster", cluster])
+        .args(["--quota-backend-bytes", "8589934592", "--snapshot-count", "10000"])
+        .args(["--log-level", "warn"])
+        .stdout(Stdio::null())
+        .stderr(log)
+        .spawn()
+        .with_context(|| format!("start {}", program.path.display()))
+}
+
+fn free_address() -> Result<SocketAddr> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
+}
+
+/// `/health` does a linearizable read.
+fn healthy(address: SocketAddr) -> Result<bool> {
+    let answer = get(address, "/health")?;
+    Ok(answer.contains(" 200 ") && answer.contains("\"health\":\"true\""))
+}
+
+fn get(address: SocketAddr, path: &str) -> Result<String> {
+    let mut socket = TcpStream::connect_timeout(&address, Duration::from_millis(200))?;
+    socket.set_read_timeout(Some(Duration::from_secs(10)))?;
+    write!(socket, "GET {path} HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n")?;
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer)?;
+    Ok(answer)
+}
