@@ -30,6 +30,8 @@
 mod apply_worker;
 mod effect;
 mod event;
+pub mod export;
+pub mod install;
 mod log_worker;
 mod node;
 mod proposals;

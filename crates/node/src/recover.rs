@@ -1,47 +1,28 @@
 //! Start-up: what the log and the working storage together say a member is.
 //!
-//! Two cases only. A member that never ran gets its log, whose first entries add the founding
-//! members (term 1, index 1.., in order of their ids), as etcd's do. A member that ran goes on
-//! with its log behind what its storage kept. A founding that was cut short before its entries
-//! were durable is done again.
+//! A member that never ran gets its log. If it founds a cluster, the first entries add the founding
+//! members (term 1, index 1.., in order of their ids), as etcd's do; a founding that was cut short
+//! before they were durable is done again. If it joins one, the log is empty and the member waits
+//! to be told. A member that ran goes on with its log behind what its storage kept.
 //!
 //! The storage may be ahead of the log: entries are applied as soon as a quorum has them, which
 //! the own disk may not yet. Then the storage counts as a snapshot, the log is marked so, and
 //! goes on behind it. A log that is behind in any other way, or begins too late, is refused.
 
+mod alone;
+mod begin;
+
 use std::path::Path;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use ketch_base::{ClusterId, Index, MemberId, Term};
 use ketch_env::Disk;
 use ketch_raft::{EntryId, Restored};
-use ketch_raft_proto::raftpb::{
-    ConfChange, ConfChangeType, ConfState, Entry, EntryType, HardState,
-};
+use ketch_raft_proto::raftpb::{ConfState, Entry, HardState};
 use ketch_raft_proto::walpb;
 use ketch_wal::{Config, Damage, Error as WalError, Fault, Metadata, Reader, Recovered, Writer};
-use prost::Message;
 
-/// A member of a cluster that is to be founded.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Founder {
-    /// Its id.
-    pub id: MemberId,
-    /// What its entry carries for the membership: JSON, as in `disk.md` 3.5.
-    pub context: Bytes,
-}
-
-/// A cluster that is to be founded, as seen from one of its members.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Founding {
-    /// This member.
-    pub member: MemberId,
-    /// The cluster.
-    pub cluster: ClusterId,
-    /// All members; at least this one.
-    pub founders: Vec<Founder>,
-}
+pub use begin::{Begin, Founder, Founding};
 
 /// How far the state machine is, safe from a crash.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -87,18 +68,21 @@ pub enum RecoverError {
     /// The log itself.
     #[error(transparent)]
     Log(#[from] WalError),
-    /// There is neither a log nor a cluster to found.
-    #[error("no log, and no cluster to found")]
+    /// There is neither a log nor a cluster to found or to join.
+    #[error("no log, and no cluster to found or to join")]
     NoLog,
     /// The storage has applied entries but there is no log: it must not be begun anew.
     #[error("the database is at entry {0} but there is no log")]
     LogGone(Index),
-    /// A founding that was cut short was asked for again in other words.
+    /// A beginning that was cut short was asked for again in other words.
     #[error("log belongs to member {found} of another cluster than was configured")]
     OtherCluster {
         /// Whose log it is.
         found: MemberId,
     },
+    /// A committed membership change that cannot be made.
+    #[error("membership change at entry {0} is impossible")]
+    Change(u64),
     /// A received snapshot is marked in the log, but the storage does not hold it.
     #[error("log has a snapshot at entry {snapshot} but the database is at entry {kept}")]
     SnapshotMissing {
@@ -109,13 +93,17 @@ pub enum RecoverError {
     },
 }
 
-/// Opens the log in `dir`, or founds it. `kept` is the last entry that the storage holds;
-/// `catchup_entries` before it are read as well where the log has them, for followers that lag.
+/// Opens the log in `dir`, or makes it as `begin` says. `kept` is the last entry that the storage
+/// holds; `catchup_entries` before it are read as well where the log has them, for followers that
+/// lag.
+///
+/// # Errors
+/// [`RecoverError`].
 pub fn open(
     disk: &Arc<dyn Disk>,
     dir: &Path,
     config: Config,
-    founding: Option<&Founding>,
+    begin: Option<&Begin>,
     kept: Index,
     catchup_entries: u64,
 ) -> Result<Opened, RecoverError> {
@@ -123,21 +111,22 @@ pub fn open(
         if kept != Index(0) {
             return Err(RecoverError::LogGone(kept));
         }
-        let founding = founding.ok_or(RecoverError::NoLog)?;
-        let metadata = Metadata { member: founding.member, cluster: founding.cluster };
+        let begin = begin.ok_or(RecoverError::NoLog)?;
+        let (member, cluster) = begin.ids();
+        let metadata = Metadata { member, cluster };
         let writer = Writer::create(Arc::clone(disk), dir, metadata, config)?;
-        return found(founding, writer);
+        return begin.carry_out(writer);
     }
     let (read_from, recovered, writer) = read(disk, dir, config, kept, catchup_entries)?;
-    let unfounded = recovered.entries.is_empty()
+    let untold = recovered.entries.is_empty()
         && recovered.hard_state == HardState::default()
-        && read_from == Index(0);
-    if let (true, Some(founding)) = (unfounded, founding) {
+        && kept == Index(0);
+    if let (true, Some(begin)) = (untold, begin) {
         let Metadata { member, cluster } = recovered.metadata;
-        if (member, cluster) != (founding.member, founding.cluster) {
+        if (member, cluster) != begin.ids() {
             return Err(RecoverError::OtherCluster { found: member });
         }
-        return found(founding, writer);
+        return begin.carry_out(writer);
     }
     Ok(Opened {
         member: recovered.metadata.member,
@@ -175,43 +164,6 @@ fn read(
     }
     let (recovered, writer) = Reader::open(Arc::clone(disk), dir, kept)?.recover(config)?;
     Ok((kept, recovered, writer))
-}
-
-/// Writes the entries that add the founders. Their commit needs no vote: everyone begins so.
-fn found(founding: &Founding, mut writer: Writer) -> Result<Opened, RecoverError> {
-    let mut founders: Vec<&Founder> = founding.founders.iter().collect();
-    founders.sort_by_key(|founder| founder.id);
-    let entry = |(place, founder): (usize, &&Founder)| Entry {
-        r#type: Some(EntryType::EntryConfChange as i32),
-        term: Some(1),
-        index: Some(place as u64 + 1),
-        data: Some(addition(founder).encode_to_vec().into()),
-    };
-    let entries: Vec<Entry> = founders.iter().enumerate().map(entry).collect();
-    let commit = Some(entries.len() as u64);
-    let hard_state = HardState { term: Some(1), vote: None, commit };
-    writer.save(&entries, Some(&hard_state))?;
-    writer.sync()?;
-    Ok(Opened {
-        member: founding.member,
-        cluster: founding.cluster,
-        is_new: true,
-        repaired: None,
-        read_from: Index(0),
-        hard_state,
-        entries,
-        snapshots: Vec::new(),
-        writer,
-    })
-}
-
-fn addition(founder: &Founder) -> ConfChange {
-    ConfChange {
-        r#type: Some(ConfChangeType::ConfChangeAddNode as i32),
-        node_id: Some(founder.id.0),
-        context: Some(founder.context.clone()),
-        id: None,
-    }
 }
 
 impl Opened {

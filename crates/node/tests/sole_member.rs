@@ -14,7 +14,7 @@ use ketch_backend::{Backend, Drain};
 use ketch_base::{ClusterId, MemberId, RequestId};
 use ketch_env::Disk;
 use ketch_env::sim::{Fault, SimDisk, SimRng};
-use ketch_node::recover::{self, Founder, Founding, Kept};
+use ketch_node::recover::{self, Begin, Founder, Founding, Kept};
 use ketch_node::{
     ApplyJob, ApplyWorker, Effect, Event, LogJob, LogWorker, Node, RaftConfig, Settings,
 };
@@ -64,8 +64,14 @@ impl Life {
         let (backend, drain) = opened.expect("power cuts are no damage");
         let kept = backend.durable().index;
         let config = LogConfig { segment_bytes: 64 * 1024, ..LogConfig::default() };
-        let log =
-            recover::open(&disk, Path::new("/member/wal"), config, Some(&founding()), kept, 5);
+        let log = recover::open(
+            &disk,
+            Path::new("/member/wal"),
+            config,
+            Some(&Begin::Found(founding())),
+            kept,
+            5,
+        );
         let log = log.expect("power cuts are no damage");
         let machine = MachineConfig { local: log.member, ..MachineConfig::default() };
         let machine = Machine::open(backend, machine).expect("a sound database");

@@ -3,6 +3,10 @@
 use ketch_env::sim::{Fault, SimDisk};
 use ketch_raft::Config as RaftConfig;
 
+use bytes::Bytes;
+use ketch_raft_proto::raftpb::ConfChange;
+use prost::Message;
+
 use super::*;
 use crate::{AppliedChange, Effect, Event, LogJob, LogWorker, Node, Settings};
 
@@ -34,9 +38,9 @@ fn begin(
     kept: (u64, u64),
     catchup: u64,
 ) -> Result<Started, RecoverError> {
-    let founding = founders.map(founding);
+    let begin = founders.map(|ids| Begin::Found(founding(ids)));
     let (term, index) = (Term(kept.0), Index(kept.1));
-    let opened = open(disk, Path::new(DIR), config(), founding.as_ref(), index, catchup)?;
+    let opened = open(disk, Path::new(DIR), config(), begin.as_ref(), index, catchup)?;
     let voters = if index.0 > 0 { vec![1] } else { vec![] };
     opened.join(Kept { index, term, conf_state: ConfState { voters, ..ConfState::default() } })
 }
@@ -77,7 +81,8 @@ fn append(disk: &Arc<dyn Disk>, from: u64, ids: &[(u64, u64)], commit: u64) {
 #[test]
 fn founding_writes_the_members_in_order_of_their_ids() {
     let (_, disk) = disk(1);
-    let opened = open(&disk, Path::new(DIR), config(), Some(&founding(&[9, 3])), Index(0), 5);
+    let opened =
+        open(&disk, Path::new(DIR), config(), Some(&Begin::Found(founding(&[9, 3]))), Index(0), 5);
     let opened = opened.expect("an empty directory");
     assert!(opened.is_new);
     assert_eq!((opened.member, opened.cluster), (MemberId(9), ClusterId(77)));
@@ -89,7 +94,8 @@ fn founding_writes_the_members_in_order_of_their_ids() {
     assert_eq!((change.node_id(), change.context()), (3, b"{\"id\":3}".as_slice()));
     drop(started);
     // What it says of itself counts from then on, not what is asked for.
-    let again = open(&disk, Path::new(DIR), config(), Some(&founding(&[5])), Index(0), 5);
+    let again =
+        open(&disk, Path::new(DIR), config(), Some(&Begin::Found(founding(&[5]))), Index(0), 5);
     let again = again.expect("a log");
     assert!(!again.is_new);
     assert_eq!(again.member, MemberId(9));
@@ -114,7 +120,7 @@ fn no_start_without_a_log() {
         let error = begin(&disk, founders, kept, 5).map(|_| ()).expect_err(want);
         assert_eq!(error.to_string(), want);
     };
-    check(None, (0, 0), "no log, and no cluster to found");
+    check(None, (0, 0), "no log, and no cluster to found or to join");
     check(Some(&[1]), (2, 7), "the database is at entry 7 but there is no log");
 }
 

@@ -10,7 +10,7 @@ use ketch_base::{ClusterId, MemberId};
 use ketch_env::Disk;
 use ketch_env::real::RealDisk;
 use ketch_env::unsynced::UnsyncedDisk;
-use ketch_node::recover::{self, Founder, Founding, Kept, RecoverError, Started};
+use ketch_node::recover::{self, Begin, Founder, Founding, Kept, RecoverError, Started};
 
 use crate::config::Config;
 
@@ -39,14 +39,14 @@ impl Storage {
         let (backend, drain) = Backend::open(Arc::clone(&disk), &path, BackendConfig::default())
             .with_context(|| format!("open the database {}", path.display()))?;
         // A member that joins asks its peers who they are; alone there is nobody to ask.
-        let founding = (!config.initial_cluster_existing).then(|| founding(config));
+        let begin = (!config.initial_cluster_existing).then(|| Begin::Found(founding(config)));
         let kept = backend.durable();
         let wal = ketch_wal::Config::default();
         let log = recover::open(
             &disk,
             &config.wal_dir,
             wal,
-            founding.as_ref(),
+            begin.as_ref(),
             kept.index,
             config.snapshot_catchup_entries,
         )
