@@ -94,6 +94,25 @@ impl Machine {
         Ok(Self { backend, store, lessor, shared, config, applied, term, conf_state })
     }
 
+    /// Takes up the state of a database that was installed in place of the one before. Whoever
+    /// reads this machine from other threads goes on, and sees the new state as soon as it
+    /// stands; watches are moved on by [`ketch_mvcc::watch::Hub::reloaded`].
+    ///
+    /// # Errors
+    /// As [`Machine::open`]; the member must stop.
+    pub fn reload(&mut self) -> Result<(), OpenError> {
+        self.store.reload()?;
+        let view = self.backend.view();
+        let leased = self.store.take_leased().into_iter();
+        self.lessor.reload(&view, leased.map(|(key, lease)| (key, lease.into())))?;
+        let (membership, alarms) = (restore::membership(&view)?, restore::alarms(&view)?);
+        (self.applied, self.term) = restore::progress(&view)?;
+        self.conf_state = restore::conf_state(&view)?;
+        self.shared.edit_membership(|current| *current = membership);
+        self.shared.edit_alarms(|current| *current = alarms);
+        Ok(())
+    }
+
     /// Applies one entry. The next must have the next index; one that was applied before is
     /// passed over.
     ///

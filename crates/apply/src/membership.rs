@@ -55,6 +55,22 @@ impl Membership {
         self.members.values()
     }
 
+    /// Those who vote, by id.
+    pub fn voters(&self) -> impl Iterator<Item = &Member> {
+        self.members.values().filter(|member| !member.is_learner)
+    }
+
+    /// Those who only learn, by id.
+    pub fn learners(&self) -> impl Iterator<Item = &Member> {
+        self.members.values().filter(|member| member.is_learner)
+    }
+
+    /// Whether a member other than `except` is reached at one of the peer URLs.
+    pub fn urls_taken(&self, peer_urls: &[String], except: Option<MemberId>) -> bool {
+        let others = self.members.values().filter(|member| Some(member.id) != except);
+        others.flat_map(|member| &member.peer_urls).any(|url| peer_urls.contains(url))
+    }
+
     /// One member.
     pub fn member(&self, id: MemberId) -> Option<&Member> {
         self.members.get(&id)
@@ -85,8 +101,7 @@ impl Membership {
             (MemberChange::Add(_), Some(_)) => Err(Code::MemberExist),
             (MemberChange::Add(new), None) => {
                 self.judge_urls(new)?;
-                let learners = self.members.values().filter(|member| member.is_learner).count();
-                if new.is_learner && learners >= learners_max {
+                if new.is_learner && self.learners().count() >= learners_max {
                     return Err(Code::TooManyLearners);
                 }
                 Ok(())
@@ -99,12 +114,8 @@ impl Membership {
     }
 
     fn judge_urls(&self, new: &Member) -> Result<(), Code> {
-        let others = self.members.values().filter(|member| member.id != new.id);
-        let mut taken = others.flat_map(|member| &member.peer_urls);
-        if taken.any(|url| new.peer_urls.contains(url)) {
-            return Err(Code::PeerURLExist);
-        }
-        Ok(())
+        let taken = self.urls_taken(&new.peer_urls, Some(new.id));
+        if taken { Err(Code::PeerURLExist) } else { Ok(()) }
     }
 
     /// Makes a change that was judged, here and in the rows.

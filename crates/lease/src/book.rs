@@ -10,6 +10,8 @@ use crate::expiry::Expiry;
 /// How long a lease found expired is left alone before it is named again: the revoke proposed
 /// for it may have been lost (etcd).
 const EXPIRED_RETRY_MS: u64 = 3_000;
+/// The same for a checkpoint.
+const CHECKPOINT_RETRY_MS: u64 = 3_000;
 /// Most leases that a promotion lets expire within one second; the rest is spread behind, so that
 /// a new leader is not met by all revokes at once (three quarters of etcd's revoke rate).
 const PROMOTED_EXPIRIES_PER_SECOND: usize = 750;
@@ -26,11 +28,25 @@ pub struct TimeToLive {
     pub keys: Vec<Bytes>,
 }
 
+/// A lease that runs anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Renewed {
+    /// Seconds it was granted for.
+    pub ttl_s: i64,
+    /// A checkpoint says, or is about to say, that less is left, and a new leader would start
+    /// from there: the client may be answered only after a checkpoint of 0 was applied.
+    pub clear_checkpoint: bool,
+}
+
 #[derive(Debug, Default)]
 struct Lease {
     ttl_s: i64,
     /// Seconds left by the last checkpoint, 0 for none: where a promotion starts from.
     remaining_s: i64,
+    /// When a checkpoint that is not applied yet was last offered.
+    offered_ms: Option<u64>,
+    /// Renewed since this member leads: no promotion's extension is in `expires_ms`.
+    renewed: bool,
     /// `None` while no clock runs: on followers, and until the next `now_ms` after a grant.
     expires_ms: Option<u64>,
     keys: BTreeSet<Bytes>,
@@ -51,7 +67,23 @@ pub(crate) struct Book {
 impl Lease {
     fn span_ms(&self) -> u64 {
         let span_s = if self.remaining_s > 0 { self.remaining_s } else { self.ttl_s };
-        u64::try_from(span_s).unwrap_or(0).saturating_mul(MS_PER_S)
+        milliseconds(span_s)
+    }
+
+    /// What the next checkpoint must say, if it is due: `interval_s` or more went by since the
+    /// last, or the last says less than is left.
+    fn checkpoint_due(&self, now_ms: u64, interval_s: i64) -> Option<i64> {
+        let left_ms = self.expires_ms?.checked_sub(now_ms).filter(|left_ms| *left_ms > 0)?;
+        let waits = |at_ms: u64| now_ms < at_ms.saturating_add(CHECKPOINT_RETRY_MS);
+        if self.offered_ms.is_some_and(waits) {
+            return None;
+        }
+        // Rounded up: nothing may run out early.
+        let left_s = i64::try_from(left_ms.div_ceil(MS_PER_S)).unwrap_or(i64::MAX);
+        let known_s = if self.remaining_s > 0 { self.remaining_s } else { self.ttl_s };
+        let too_little = self.renewed && self.remaining_s > 0 && left_s > self.remaining_s;
+        let due = too_little || known_s.saturating_sub(left_s) >= interval_s;
+        due.then_some(if left_s < self.ttl_s { left_s } else { 0 })
     }
 }
 
@@ -128,6 +160,8 @@ impl Book {
             let at_ms = now_ms.saturating_add(extend_ms).saturating_add(slots.place(span_ms));
             if let Some(lease) = self.leases.get_mut(&id) {
                 lease.expires_ms = Some(at_ms);
+                lease.offered_ms = None;
+                lease.renewed = false;
                 self.expiry.set(at_ms, id);
             }
         }
@@ -139,6 +173,8 @@ impl Book {
         self.fresh.clear();
         for lease in self.leases.values_mut() {
             lease.expires_ms = None;
+            lease.offered_ms = None;
+            lease.renewed = false;
         }
     }
 
@@ -146,7 +182,7 @@ impl Book {
         self.is_primary
     }
 
-    pub(crate) fn renew(&mut self, id: LeaseId, now_ms: u64) -> Result<i64, Code> {
+    pub(crate) fn renew(&mut self, id: LeaseId, now_ms: u64) -> Result<Renewed, Code> {
         if !self.is_primary {
             return Err(Code::NotPrimary);
         }
@@ -155,9 +191,13 @@ impl Book {
         if lease.expires_ms.is_none_or(|at_ms| at_ms <= now_ms) {
             return Err(Code::LeaseNotFound);
         }
-        lease.remaining_s = 0;
-        lease.expires_ms = Some(now_ms.saturating_add(lease.span_ms()));
-        Ok(lease.ttl_s)
+        lease.expires_ms = Some(now_ms.saturating_add(milliseconds(lease.ttl_s)));
+        lease.renewed = true;
+        let clear_checkpoint = lease.remaining_s > 0 || lease.offered_ms.is_some();
+        if clear_checkpoint {
+            lease.offered_ms = Some(now_ms);
+        }
+        Ok(Renewed { ttl_s: lease.ttl_s, clear_checkpoint })
     }
 
     pub(crate) fn time_to_live(
@@ -202,11 +242,11 @@ impl Book {
     pub(crate) fn checkpoint(&mut self, id: LeaseId, remaining_s: i64) -> Option<i64> {
         let lease = self.leases.get_mut(&id)?;
         lease.remaining_s = remaining_s;
+        lease.offered_ms = None;
         Some(lease.ttl_s)
     }
 
-    /// Leases of more than `interval_s` whose last checkpoint is that much behind, with what is
-    /// left of them.
+    /// Leases whose last checkpoint is `interval_s` behind or wrong, with what is to be said.
     pub(crate) fn checkpoints(
         &mut self,
         now_ms: u64,
@@ -214,13 +254,27 @@ impl Book {
         max: usize,
     ) -> Vec<(LeaseId, i64)> {
         self.start_fresh(now_ms);
-        let due = |lease: &Lease| {
-            let left_s = seconds_left(lease.expires_ms?, now_ms);
-            let known_s = if lease.remaining_s > 0 { lease.remaining_s } else { lease.ttl_s };
-            (left_s > 0 && known_s - left_s >= interval_s).then_some(left_s)
-        };
-        let found = self.leases.iter().filter_map(|(id, lease)| Some((*id, due(lease)?)));
-        found.take(max).collect()
+        let mut found = Vec::new();
+        for (id, lease) in &mut self.leases {
+            if found.len() == max {
+                break;
+            }
+            if let Some(left_s) = lease.checkpoint_due(now_ms, interval_s) {
+                lease.offered_ms = Some(now_ms);
+                found.push((*id, left_s));
+            }
+        }
+        found
+    }
+
+    /// Gives way to another book, which leads as this one did; returns what it was, to be dropped
+    /// unlocked.
+    pub(crate) fn replace(&mut self, mut new: Self) -> Self {
+        new.is_primary = self.is_primary;
+        if new.is_primary {
+            new.fresh = new.leases.keys().copied().collect();
+        }
+        std::mem::replace(self, new)
     }
 
     /// Starts the clocks of leases granted since the last call that knew the time.
@@ -235,6 +289,10 @@ impl Book {
             }
         }
     }
+}
+
+fn milliseconds(span_s: i64) -> u64 {
+    u64::try_from(span_s).unwrap_or(0).saturating_mul(MS_PER_S)
 }
 
 /// Whole seconds until `at_ms`. A lease just started never shows its full time, as in etcd, whose

@@ -7,7 +7,7 @@ use ketch_backend::{Batch, Bucket, View};
 use ketch_base::{Code, LeaseId};
 use parking_lot::Mutex;
 
-use crate::book::{Book, TimeToLive};
+use crate::book::{Book, Renewed, TimeToLive};
 use crate::row::{self, OpenError};
 
 /// How far a running lease may be ahead of its last checkpoint, in seconds (etcd).
@@ -43,14 +43,27 @@ impl Lessor {
 
     /// Reads the stored leases. The keys attached follow by [`Lessor::restore_attachments`].
     pub fn open(view: &View, config: Config) -> Result<Self, OpenError> {
-        let lessor = Self::new(config);
-        for entry in view.iter(Bucket::Lease) {
-            let (key, value) = entry?;
-            let lease = row::read(&key, &value)?;
-            let ttl_s = lease.ttl.max(config.ttl_min_s);
-            lessor.book.lock().insert(LeaseId(lease.id), ttl_s, lease.remaining_ttl);
+        let book = Arc::new(Mutex::new(stored(view, config)?));
+        Ok(Self { book, config })
+    }
+
+    /// Takes up the leases of another database in place of all that were, with the keys attached
+    /// there. Whether expiry runs here stays as it is.
+    ///
+    /// # Errors
+    /// As [`Lessor::open`]; the member must stop.
+    pub fn reload(
+        &self,
+        view: &View,
+        attached: impl IntoIterator<Item = (Bytes, LeaseId)>,
+    ) -> Result<(), OpenError> {
+        let mut book = stored(view, self.config)?;
+        for (key, id) in attached {
+            book.attach(key, id);
         }
-        Ok(lessor)
+        let old = self.book.lock().replace(book);
+        drop(old);
+        Ok(())
     }
 
     /// Ties the live keys found at start to their leases; those of unknown leases stay untied.
@@ -137,11 +150,12 @@ impl Lessor {
         self.book.lock().is_primary()
     }
 
-    /// Starts the lease's time again and returns it in seconds.
+    /// Starts the lease's time again. See [`Renewed::clear_checkpoint`] for what the caller may
+    /// still have to do.
     ///
     /// # Errors
     /// [`Code::NotPrimary`] away from the leader; [`Code::LeaseNotFound`], also once it ran out.
-    pub fn renew(&self, id: LeaseId, now_ms: u64) -> Result<i64, Code> {
+    pub fn renew(&self, id: LeaseId, now_ms: u64) -> Result<Renewed, Code> {
         self.book.lock().renew(id, now_ms)
     }
 
@@ -161,8 +175,20 @@ impl Lessor {
         self.book.lock().expired(now_ms, max)
     }
 
-    /// At most `max` long-running leases whose remaining seconds are worth a checkpoint.
+    /// At most `max` leases whose remaining seconds, rounded up, are worth a checkpoint: every
+    /// 300 seconds that one runs (etcd). For the leader to propose at once; one whose checkpoint
+    /// is not applied three seconds later is named again.
     pub fn checkpoints(&self, now_ms: u64, max: usize) -> Vec<(LeaseId, i64)> {
         self.book.lock().checkpoints(now_ms, CHECKPOINT_INTERVAL_S, max)
     }
+}
+
+fn stored(view: &View, config: Config) -> Result<Book, OpenError> {
+    let mut book = Book::default();
+    for entry in view.iter(Bucket::Lease) {
+        let (key, value) = entry?;
+        let lease = row::read(&key, &value)?;
+        book.insert(LeaseId(lease.id), lease.ttl.max(config.ttl_min_s), lease.remaining_ttl);
+    }
+    Ok(book)
 }

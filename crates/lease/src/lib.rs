@@ -20,9 +20,10 @@
 //! let mut batch = Batch::new();
 //! assert_eq!(lessor.grant(LeaseId(7), 60, &mut batch), Ok(60));
 //! lessor.promote(1_000, 0);
-//! assert_eq!(lessor.renew(LeaseId(7), 5_000), Ok(60));
+//! assert_eq!(lessor.renew(LeaseId(7), 5_000)?.ttl_s, 60);
 //! assert_eq!(lessor.expired(64_999, 10), []);
 //! assert_eq!(lessor.expired(65_000, 10), [LeaseId(7)]);
+//! # Ok::<(), ketch_base::Code>(())
 //! ```
 
 mod book;
@@ -32,6 +33,6 @@ mod row;
 #[cfg(test)]
 mod tests;
 
-pub use book::TimeToLive;
+pub use book::{Renewed, TimeToLive};
 pub use lessor::{Config, Lessor};
 pub use row::OpenError;

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use ketch_backend::Batch;
 use ketch_base::{Code, LeaseId};
 
-use crate::{Config, Lessor};
+use crate::{Config, Lessor, Renewed};
 
 struct Driver {
     lessor: Lessor,
@@ -50,7 +50,11 @@ impl Driver {
                 lessor.demote();
                 String::new()
             }
-            "renew" => show(lessor.renew(lease(1), self.now_ms)),
+            "renew" => match lessor.renew(lease(1), self.now_ms) {
+                Ok(Renewed { ttl_s, clear_checkpoint: false }) => ttl_s.to_string(),
+                Ok(Renewed { ttl_s, .. }) => format!("{ttl_s}, checkpoint to be cleared"),
+                Err(code) => code.to_string(),
+            },
             "ttl" => match lessor.time_to_live(lease(1), self.now_ms, true) {
                 None => "none".into(),
                 Some(t) => format!("{} of {} [{}]", t.ttl_s, t.granted_ttl_s, names(&t.keys)),
@@ -270,24 +274,120 @@ fn a_checkpoint_is_where_the_next_leader_starts() {
         "promote 0
          grant 1 1000
             -> 1000
+         grant 2 300
+            -> 300
          at 0
-         expired
+         checkpoints
+            -> []
+         at 299999
          checkpoints
             -> []
          at 300000
          checkpoints
-            -> [(LeaseId(1), 699)]
-         checkpoint 1 699
+            -> [(LeaseId(1), 700)]
+         checkpoint 1 700
          checkpoints
             -> []
          demote
-         promote 0
+         promote 5000
          ttl 1
-            -> 698 of 1000 []
+            -> 704 of 1000 []
+         ttl 2
+            -> 304 of 300 []
+         checkpoints
+            -> []
+         at 604999
+         checkpoints
+            -> []
+         at 605000
+         checkpoints
+            -> [(LeaseId(1), 400)]",
+    );
+}
+
+#[test]
+fn a_renewal_is_safe_when_the_checkpoint_is_cleared() {
+    check(
+        "promote 0
+         grant 1 1000
+            -> 1000
+         renew 1
+            -> 1000
+         at 400000
+         checkpoints
+            -> [(LeaseId(1), 600)]
+         checkpoint 1 600
+         at 500000
+         renew 1
+            -> 1000, checkpoint to be cleared
+         renew 1
+            -> 1000, checkpoint to be cleared
+         checkpoints
+            -> []
+         checkpoint 1 0
          renew 1
             -> 1000
          ttl 1
+            -> 999 of 1000 []
+         demote
+         promote 0
+         ttl 1
             -> 999 of 1000 []",
+    );
+}
+
+#[test]
+fn a_checkpoint_overtaken_by_a_renewal_is_corrected() {
+    check(
+        "promote 0
+         grant 1 1000
+            -> 1000
+         at 0
+         checkpoints
+            -> []
+         at 300000
+         checkpoints
+            -> [(LeaseId(1), 700)]
+         renew 1
+            -> 1000, checkpoint to be cleared
+         checkpoint 1 0
+         checkpoint 1 700
+         checkpoints
+            -> [(LeaseId(1), 0)]
+         at 302999
+         checkpoints
+            -> []
+         at 303000
+         checkpoints
+            -> [(LeaseId(1), 997)]
+         checkpoint 1 997
+         checkpoints
+            -> []",
+    );
+}
+
+#[test]
+fn a_lost_checkpoint_is_named_again() {
+    check(
+        "promote 0
+         grant 1 1000
+            -> 1000
+         at 0
+         expired
+         at 300500
+         checkpoints
+            -> [(LeaseId(1), 700)]
+         at 303499
+         checkpoints
+            -> []
+         at 303500
+         checkpoints
+            -> [(LeaseId(1), 697)]
+         at 1000000
+         checkpoints
+            -> []
+         expired
+            -> 1",
     );
 }
 

@@ -62,6 +62,11 @@ impl Jobs {
     fn take(&self) -> Option<Job> {
         self.0.lock().pop_front()
     }
+
+    /// Forgets all.
+    pub(crate) fn clear(&self) {
+        self.0.lock().clear();
+    }
 }
 
 /// What a step did.
@@ -87,6 +92,8 @@ pub struct Compactor {
 
 struct Work {
     job: Job,
+    /// Of the history that the job was taken up in; in another one it means nothing.
+    generation: u64,
     stage: Stage,
 }
 
@@ -128,25 +135,35 @@ impl Compactor {
     /// # Errors
     /// The storage failed; the member must stop.
     pub fn step(&mut self) -> Result<CompactStep, Error> {
-        let work = self.work.take().or_else(|| {
+        let generation = self.shared.generation();
+        if self.shared.is_between() {
+            // The jobs of the new history are found when it is taken up.
+            self.work = None;
+            return Ok(CompactStep::Idle);
+        }
+        let current = self.work.take().filter(|work| work.generation == generation);
+        let work = current.or_else(|| {
             let job = self.shared.jobs.take()?;
-            Some(Work { job, stage: Stage::Asked })
+            Some(Work { job, generation, stage: Stage::Asked })
         });
-        let Some(Work { job, stage }) = work else { return Ok(CompactStep::Idle) };
+        let Some(Work { job, stage, .. }) = work else { return Ok(CompactStep::Idle) };
         let (stage, step) = match stage {
-            Stage::Asked => self.begin(job)?,
-            Stage::Hash { hasher, next } => self.hash(job, hasher, next)?,
-            Stage::Sweep { at, next } => self.sweep(job, at, next),
+            Stage::Asked => self.begin(job, generation)?,
+            Stage::Hash { hasher, next } => self.hash(job, generation, hasher, next)?,
+            Stage::Sweep { at, next } => self.sweep(job, generation, at, next),
             Stage::Held { at } => self.held(job, at),
         };
-        self.work = stage.map(|stage| Work { job, stage });
+        self.work = stage.map(|stage| Work { job, generation, stage });
         Ok(step)
     }
 
     /// The request must be in the backend before the first removal: changes become durable in
     /// the order they were appended.
-    fn begin(&self, job: Job) -> Result<Turn, Error> {
+    fn begin(&self, job: Job, generation: u64) -> Result<Turn, Error> {
         let view = self.shared.backend.view();
+        if view.generation() != generation {
+            return Ok(DROPPED);
+        }
         let scheduled = view.get(Bucket::Meta, SCHEDULED.as_bytes())?;
         let scheduled = scheduled.and_then(|bytes| Revision::from_bytes(&bytes));
         if scheduled.is_none_or(|scheduled| scheduled.main < job.at) {
@@ -164,18 +181,28 @@ impl Compactor {
         Ok((Some(Stage::Hash { hasher, next: Revision::default() }), CompactStep::More))
     }
 
-    fn hash(&self, job: Job, mut hasher: Hasher, next: Revision) -> Result<Turn, Error> {
+    fn hash(
+        &self,
+        job: Job,
+        generation: u64,
+        mut hasher: Hasher,
+        next: Revision,
+    ) -> Result<Turn, Error> {
         let Shared { backend, index, hashes, .. } = &*self.shared;
         let view = backend.view();
+        if view.generation() != generation {
+            return Ok(DROPPED);
+        }
         if let Some(next) = hasher.rows(index, &view, next, job.at, self.batch_rows)? {
             return Ok((Some(Stage::Hash { hasher, next }), CompactStep::More));
         }
-        hashes.store(HashKv {
+        let hash = HashKv {
             hash: hasher.crc,
             compact_revision: job.before,
             hash_revision: job.at,
             revision: self.shared.revision(),
-        });
+        };
+        hashes.store(generation, hash);
         Ok(self.sweep_from_start(job))
     }
 
@@ -189,7 +216,7 @@ impl Compactor {
         self.shared.pins.lowest().map_or(job.at, |pin| pin.min(job.at))
     }
 
-    fn sweep(&mut self, job: Job, at: i64, from: Option<Key>) -> Turn {
+    fn sweep(&mut self, job: Job, generation: u64, at: i64, from: Option<Key>) -> Turn {
         if self.shared.backend.buffered_bytes() > limits::BACKEND_BUFFER_BYTES / 2 {
             return (Some(Stage::Sweep { at, next: from }), CompactStep::Idle);
         }
@@ -199,24 +226,34 @@ impl Compactor {
             budget_rows: self.batch_rows,
             removed: Vec::new(),
         };
-        let next = self.shared.index.write().sweep(from.as_ref(), &mut sweep);
+        let next = {
+            let mut index = self.shared.index.write();
+            // An index is replaced under its lock: this is the one that the job is about.
+            if self.shared.generation() != generation {
+                return DROPPED;
+            }
+            index.sweep(from.as_ref(), &mut sweep)
+        };
         self.removed_rows += sweep.removed.len() as u64;
-        self.remove(sweep.removed);
+        if !self.remove(generation, sweep.removed) {
+            return DROPPED;
+        }
         match next {
             Some(next) => (Some(Stage::Sweep { at, next: Some(next) }), CompactStep::More),
             None if at < job.at => (Some(Stage::Held { at }), CompactStep::More),
-            None => self.finish(job),
+            None => self.finish(job, generation),
         }
     }
 
-    fn remove(&self, mut rows: Vec<ketch_base::RevisionKey>) {
+    /// False if the rows are not there any more, nor the database that had them.
+    fn remove(&self, generation: u64, mut rows: Vec<ketch_base::RevisionKey>) -> bool {
         if rows.is_empty() {
-            return;
+            return true;
         }
         rows.sort_unstable();
         let mut batch = Batch::new();
         rows.into_iter().for_each(|key| batch.delete_row(key));
-        self.shared.backend.append(batch);
+        self.shared.backend.append_to(generation, batch)
     }
 
     fn held(&self, job: Job, at: i64) -> Turn {
@@ -227,15 +264,20 @@ impl Compactor {
         }
     }
 
-    fn finish(&self, job: Job) -> Turn {
+    fn finish(&self, job: Job, generation: u64) -> Turn {
         let mut batch = Batch::new();
         let (name, value) = mark(FINISHED, job.at);
         batch.put(Bucket::Meta, name, value);
-        self.shared.backend.append(batch);
-        self.shared.finish(job.at);
+        if !self.shared.backend.append_to(generation, batch) {
+            return DROPPED;
+        }
+        self.shared.finish(generation, job.at);
         (None, CompactStep::Done(job.at))
     }
 }
 
 /// The stage to go on with, if the job is not done, and what to tell the caller.
 type Turn = (Option<Stage>, CompactStep);
+
+/// The database is another one: the job means nothing any more.
+const DROPPED: Turn = (None, CompactStep::Idle);

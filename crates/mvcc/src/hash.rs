@@ -34,11 +34,27 @@ pub struct HashKv {
 
 /// The hashes of the last compactions, each over the history before it.
 #[derive(Default)]
-pub(crate) struct Hashes(Mutex<VecDeque<HashKv>>);
+pub(crate) struct Hashes(Mutex<Cached>);
+
+#[derive(Default)]
+struct Cached {
+    generation: u64,
+    hashes: VecDeque<HashKv>,
+}
 
 impl Hashes {
-    pub(crate) fn store(&self, hash: HashKv) {
+    /// Another database, another history: begins anew.
+    pub(crate) fn begin(&self, generation: u64) {
+        *self.0.lock() = Cached { generation, hashes: VecDeque::new() };
+    }
+
+    /// Keeps a hash, unless it is of an earlier generation.
+    pub(crate) fn store(&self, generation: u64, hash: HashKv) {
         let mut cached = self.0.lock();
+        if cached.generation != generation {
+            return;
+        }
+        let cached = &mut cached.hashes;
         if cached.len() == bounds::CACHED_HASHES {
             cached.pop_front();
         }
@@ -46,14 +62,32 @@ impl Hashes {
     }
 
     fn get(&self, revision: i64) -> Option<HashKv> {
-        self.0.lock().iter().find(|hash| hash.hash_revision == revision).copied()
+        self.0.lock().hashes.iter().find(|hash| hash.hash_revision == revision).copied()
     }
 }
+
+/// How often a hash is begun anew because another database came in between.
+const TURNS_MAX: usize = 3;
 
 pub(crate) fn hash_kv(shared: &Arc<Shared>, asked: i64) -> Result<HashKv, Error> {
     if let Some(cached) = shared.hashes.get(asked) {
         return Ok(HashKv { revision: shared.revision(), ..cached });
     }
+    for _ in 0..TURNS_MAX {
+        let generation = shared.generation();
+        let made = hash_of(shared, generation, asked);
+        if shared.generation() == generation
+            && let Some(hash) = made.transpose()
+        {
+            return hash;
+        }
+    }
+    // The rows are those of a database whose history is being taken up. It will not be long.
+    Err(Code::TimeoutWaitAppliedIndex.into())
+}
+
+/// `None` if the database has changed.
+fn hash_of(shared: &Arc<Shared>, generation: u64, asked: i64) -> Result<Option<HashKv>, Error> {
     // The pin stands at the compacted revision, so no row above it goes away meanwhile. A
     // compaction may come in between; then the next turn sees it.
     let (compacted, _pin) = loop {
@@ -72,16 +106,19 @@ pub(crate) fn hash_kv(shared: &Arc<Shared>, asked: i64) -> Result<HashKv, Error>
         return Err(Code::FutureRev.into());
     }
     let at = if asked == 0 { revision } else { asked };
+    let done = |hash| HashKv { hash, compact_revision: compacted, hash_revision: at, revision };
     if at < 0 {
         // etcd looks for rows up to a revision before all: it finds none.
-        let hash = Hasher::new(compacted, Keep::LastPuts).crc;
-        return Ok(HashKv { hash, compact_revision: compacted, hash_revision: at, revision });
+        return Ok(Some(done(Hasher::new(compacted, Keep::LastPuts).crc)));
     }
     let keep = if any_alive(&shared.index, at) { Keep::SeenAt(at) } else { Keep::LastPuts };
     let mut hasher = Hasher::new(compacted, keep);
     let view = shared.backend.view();
+    if view.generation() != generation {
+        return Ok(None);
+    }
     hasher.rows(&shared.index, &view, Revision::default(), at, usize::MAX)?;
-    Ok(HashKv { hash: hasher.crc, compact_revision: compacted, hash_revision: at, revision })
+    Ok(Some(done(hasher.crc)))
 }
 
 /// Which rows at or below the compacted revision count.

@@ -69,8 +69,8 @@ impl Reader {
 
     /// The newest state of a key, `None` if it is not alive.
     pub fn current(&self, key: &[u8]) -> Option<KeyState> {
-        let at = self.shared.revision();
-        self.shared.index.read().state(key, at)
+        let index = self.shared.index.read();
+        index.state(key, self.shared.revision())
     }
 
     /// The state of a key at a main revision (at or below 0: the newest).
@@ -94,9 +94,12 @@ impl Reader {
     /// The encoded `mvccpb.KeyValue` that a put made.
     ///
     /// # Errors
-    /// [`Error::Missing`] if there is none, or the storage failed.
+    /// [`Error::Missing`] if there is none, `Compacted` if it may have been compacted, or the
+    /// storage failed.
     pub fn row(&self, revision: Revision) -> Result<Bytes, Error> {
-        self.shared.row(RevisionKey { revision, tombstone: false })
+        let row = self.shared.row(RevisionKey { revision, tombstone: false });
+        // A change that is not the last of its key in its revision goes with that revision.
+        row.map_err(|error| self.shared.explain(revision.main - 1, error))
     }
 
     /// Holds everything visible at or after a main revision until it is dropped.
@@ -118,6 +121,11 @@ impl Reader {
     /// The worker that removes compacted rows. There should be one.
     pub fn compactor(&self) -> Compactor {
         Compactor::new(self.shared.clone())
+    }
+
+    /// Of the database whose history this is.
+    pub(crate) fn generation(&self) -> u64 {
+        self.shared.generation()
     }
 
     /// The storage below.

@@ -51,7 +51,8 @@ pub(crate) fn restore(backend: &Backend) -> Result<Restored, OpenError> {
     });
     let index = build(records)?;
     let leased = still_leased(&index, scan.leased);
-    Ok(Restored { index, marks: Marks { revision, compacted, finished }, leased })
+    let generation = view.generation();
+    Ok(Restored { index, marks: Marks { revision, compacted, finished, generation }, leased })
 }
 
 fn compaction(view: &View, name: &'static str) -> Result<i64, OpenError> {

@@ -3,13 +3,16 @@
 //! Invariant: every lock here is a leaf; nobody takes a second one while holding it.
 //! Invariant: the index may know versions newer than `revision` (a transaction under way);
 //! readers ask for a revision and never see them.
+//! Invariant: another database is another generation. The marks of a new one are set while the
+//! index is locked for writing, the generation last: whoever saw the new index, or reads its
+//! generation, reads the new marks too.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use bytes::Bytes;
-use ketch_backend::Backend;
-use ketch_base::{Code, RevisionKey};
+use ketch_backend::{Backend, Bucket};
+use ketch_base::{Code, Revision, RevisionKey};
 use parking_lot::RwLock;
 
 use crate::compactor::Jobs;
@@ -18,6 +21,7 @@ use crate::hash::Hashes;
 use crate::index::Index;
 use crate::pins::{Pin, Pins};
 use crate::range::Rows;
+use crate::store::SCHEDULED;
 
 pub(crate) struct Shared {
     pub(crate) backend: Backend,
@@ -31,14 +35,17 @@ pub(crate) struct Shared {
     compacted: AtomicI64,
     /// The last compaction whose rows are gone.
     finished: AtomicI64,
+    /// Of the database that the index was built from.
+    generation: AtomicU64,
 }
 
-/// The three revisions a store starts with.
+/// What a store starts with.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Marks {
     pub(crate) revision: i64,
     pub(crate) compacted: i64,
     pub(crate) finished: i64,
+    pub(crate) generation: u64,
 }
 
 impl Shared {
@@ -52,7 +59,50 @@ impl Shared {
             revision: AtomicI64::new(marks.revision),
             compacted: AtomicI64::new(marks.compacted),
             finished: AtomicI64::new(marks.finished),
+            generation: AtomicU64::new(marks.generation),
         }
+    }
+
+    /// Makes another history the current one, and gives the old index to be dropped unlocked.
+    pub(crate) fn replace(&self, index: Index, marks: Marks) -> Index {
+        let mut slot = self.index.write();
+        let old = std::mem::replace(&mut *slot, index);
+        self.compacted.store(marks.compacted, Ordering::SeqCst);
+        self.finished.store(marks.finished, Ordering::SeqCst);
+        self.revision.store(marks.revision, Ordering::SeqCst);
+        self.generation.store(marks.generation, Ordering::SeqCst);
+        old
+    }
+
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation.load(Ordering::SeqCst)
+    }
+
+    /// Whether another database is in place whose history is not taken up yet.
+    pub(crate) fn is_between(&self) -> bool {
+        self.backend.generation() != self.generation()
+    }
+
+    /// For readers who hold `at` since a generation: a pin holds rows of that one only.
+    pub(crate) fn check_held(&self, generation: u64, at: i64) -> Result<(), Code> {
+        if self.generation() == generation { Ok(()) } else { self.check_compacted(at) }
+    }
+
+    /// What it means that a row was not found by a reader at `at`. Another database may have
+    /// come, compacted further, even before its history is taken up.
+    pub(crate) fn explain(&self, at: i64, error: Error) -> Error {
+        match error {
+            Error::Missing(_) if at < self.compacted().max(self.scheduled()) => {
+                Code::Compacted.into()
+            }
+            other => other,
+        }
+    }
+
+    /// The last compaction asked for, as the database says; -1 if it does not say.
+    fn scheduled(&self) -> i64 {
+        let mark = self.backend.view().get(Bucket::Meta, SCHEDULED.as_bytes()).ok().flatten();
+        mark.and_then(|bytes| Revision::from_bytes(&bytes)).map_or(-1, |revision| revision.main)
     }
 
     pub(crate) fn revision(&self) -> i64 {
@@ -75,8 +125,12 @@ impl Shared {
         self.finished.load(Ordering::SeqCst)
     }
 
-    pub(crate) fn finish(&self, at: i64) {
-        self.finished.store(at, Ordering::SeqCst);
+    /// A compaction of that generation is done; one of an earlier history says nothing.
+    pub(crate) fn finish(&self, generation: u64, at: i64) {
+        let _index = self.index.write();
+        if self.generation() == generation {
+            self.finished.store(at, Ordering::SeqCst);
+        }
     }
 
     /// The revision meant by a request (at or below 0: the newest, here `current`).

@@ -10,7 +10,7 @@ use crate::compactor::Job;
 use crate::error::OpenError;
 use crate::reader::Reader;
 use crate::restore::{self, Restored};
-use crate::shared::Shared;
+use crate::shared::{Marks, Shared};
 use crate::write::WriteTxn;
 
 /// Key in the meta bucket: the last compaction asked for, a 17-byte revision.
@@ -37,10 +37,34 @@ impl Store {
     pub fn open(backend: Backend) -> Result<Self, OpenError> {
         let Restored { index, marks, leased } = restore::restore(&backend)?;
         let shared = Arc::new(Shared::new(backend, index, marks));
+        let mut store = Self { shared, leased };
+        store.resume(marks);
+        Ok(store)
+    }
+
+    /// Takes up the history of a database that was installed in place of the one before
+    /// ([`ketch_backend::Drain::install`]). Readers go on with the old index until the new one
+    /// is whole. One who holds a revision that the new history has compacted is told so; all
+    /// others get what they would have got.
+    ///
+    /// # Errors
+    /// As [`Store::open`]; the member must stop.
+    pub fn reload(&mut self) -> Result<(), OpenError> {
+        let Restored { index, marks, leased } = restore::restore(&self.shared.backend)?;
+        self.shared.jobs.clear();
+        let old = self.shared.replace(index, marks);
+        self.shared.hashes.begin(marks.generation);
+        self.leased = leased;
+        self.resume(marks);
+        drop(old);
+        Ok(())
+    }
+
+    /// A compaction that was asked for and is not done.
+    fn resume(&mut self, marks: Marks) {
         if marks.compacted > marks.finished {
-            shared.jobs.push(Job::resumed(marks.compacted, marks.finished));
+            self.shared.jobs.push(Job::resumed(marks.compacted, marks.finished));
         }
-        Ok(Self { shared, leased })
     }
 
     /// A handle for all other threads.
@@ -84,7 +108,8 @@ impl Store {
         Ok(())
     }
 
-    /// The keys that were alive under a lease when the store was opened, with their leases.
+    /// The keys that were alive under a lease when the store was opened or reloaded, with their
+    /// leases.
     /// Empty when called again.
     pub fn take_leased(&mut self) -> Vec<(Bytes, i64)> {
         std::mem::take(&mut self.leased)

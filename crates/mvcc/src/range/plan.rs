@@ -27,6 +27,8 @@ pub struct Plan {
     /// Exact bytes of all `kvs` fields of the answer, tags and lengths included.
     pub kvs_bytes: u64,
     shared: Arc<Shared>,
+    generation: u64,
+    at: i64,
     /// None where no row is read later.
     _pin: Option<Pin>,
     selection: Selection,
@@ -49,39 +51,26 @@ pub struct RangeAnswer {
 
 impl Plan {
     pub(crate) fn new(shared: &Arc<Shared>, request: &RangeRequest) -> Result<Self, Code> {
+        let generation = shared.generation();
         let revision = shared.revision();
         let at = shared.resolve(request.revision, revision)?;
         let query = Query::new(request, at)?;
-        if matches!(query.range, KeyRange::Key(_)) {
-            return Self::single(shared, query, revision);
-        }
-        let pin = shared.pin(at)?;
-        let found = Selection::new(query, &shared.index, &**shared);
-        Self::found(shared, revision, Some(pin), found)
-    }
-
-    /// A single row is read here and now, which saves the pin. If it is gone, that was a
-    /// compaction after the check above.
-    fn single(shared: &Arc<Shared>, query: Query, revision: i64) -> Result<Self, Code> {
-        let at = query.at;
+        let single = matches!(query.range, KeyRange::Key(_));
+        // A single row is read here and now, which saves the pin.
+        let pin = if single { None } else { Some(shared.pin(at)?) };
         let found = Selection::new(query, &shared.index, &**shared);
         let found = found.and_then(|(mut selection, totals)| {
-            selection.read_ahead(&shared.index, &**shared)?;
+            if single {
+                selection.read_ahead(&shared.index, &**shared)?;
+            }
             Ok((selection, totals))
         });
-        if let Err(Error::Missing(_)) = found {
+        if single {
+            // What was not found may have been compacted since the check above.
             shared.check_compacted(at)?;
         }
-        Self::found(shared, revision, None, found)
-    }
-
-    fn found(
-        shared: &Arc<Shared>,
-        revision: i64,
-        pin: Option<Pin>,
-        found: Result<(Selection, Totals), Error>,
-    ) -> Result<Self, Code> {
-        let (selection, totals, failed) = match found {
+        shared.check_held(generation, at)?;
+        let (selection, totals, failed) = match found.map_err(|e| shared.explain(at, e)) {
             Ok((selection, totals)) => (selection, totals, None),
             Err(Error::Refused(code)) => return Err(code),
             Err(error) => (Selection::empty(), Totals::default(), Some(error)),
@@ -92,6 +81,8 @@ impl Plan {
             more: totals.more,
             kvs_bytes: totals.bytes,
             shared: shared.clone(),
+            generation,
+            at,
             _pin: pin,
             selection,
             bytes_left: totals.bytes,
@@ -103,8 +94,15 @@ impl Plan {
     /// one. `None` after the last. All chunks together have [`Plan::kvs_bytes`].
     ///
     /// # Errors
-    /// The storage failed; the member must stop.
+    /// `Compacted`, if the history was replaced by one that is compacted past this revision: the
+    /// answer cannot be finished. Else the storage failed; the member must stop.
     pub fn next_chunk(&mut self, bytes_max: usize) -> Result<Option<Bytes>, Error> {
+        let chunk = self.read_chunk(bytes_max);
+        self.shared.check_held(self.generation, self.at)?;
+        chunk.map_err(|error| self.shared.explain(self.at, error))
+    }
+
+    fn read_chunk(&mut self, bytes_max: usize) -> Result<Option<Bytes>, Error> {
         if let Some(error) = self.failed.take() {
             return Err(error);
         }
@@ -131,7 +129,9 @@ impl Plan {
         if let Some(error) = self.failed.take() {
             return Err(error);
         }
-        let rows = self.selection.collect(&self.shared.index, &*self.shared)?;
+        let rows = self.selection.collect(&self.shared.index, &*self.shared);
+        self.shared.check_held(self.generation, self.at)?;
+        let rows = rows.map_err(|error| self.shared.explain(self.at, error))?;
         let Self { more, count, revision, .. } = self;
         Ok(RangeAnswer { rows, more, count, revision })
     }

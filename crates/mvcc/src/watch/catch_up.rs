@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 
 use bytes::Bytes;
+use ketch_backend::View;
 use ketch_base::{Revision, RevisionKey};
 
 use super::Hub;
@@ -37,8 +38,13 @@ impl Hub {
         let Some(from) = self.watchers.get(first).and_then(|watcher| watcher.behind) else {
             return Ok(false);
         };
+        let view = self.reader.backend().view();
+        if view.generation() != self.generation {
+            // Another database is in place: what there is to tell of it, `reloaded` finds out.
+            return Ok(false);
+        }
         let members = self.gather(from);
-        let mut scan = self.scan(from)?;
+        let mut scan = self.scan(&view, from)?;
         for owner in members {
             self.advance(owner, &mut scan)?;
         }
@@ -53,6 +59,14 @@ impl Hub {
             return;
         }
         self.compacted = compacted;
+        if self.cancel_overtaken() {
+            self.move_pin();
+        }
+    }
+
+    /// Cancels watches whose next revision is compacted; true if there were any.
+    pub(super) fn cancel_overtaken(&mut self) -> bool {
+        let compacted = self.compacted;
         let overtaken = |owner: &Owner| {
             let next = self.watchers.get(*owner).and_then(|watcher| watcher.behind);
             next.is_some_and(|next| next < compacted)
@@ -61,9 +75,7 @@ impl Hub {
         for owner in &gone {
             self.cancel_too_old(*owner);
         }
-        if !gone.is_empty() {
-            self.move_pin();
-        }
+        !gone.is_empty()
     }
 
     /// Makes sure that a watch from `start` on, with previous pairs after `floor`, can be served.
@@ -123,13 +135,12 @@ impl Hub {
     }
 
     /// Reads rows from a revision on and notes events for the marked watches.
-    fn scan(&mut self, from: i64) -> Result<Scan, Error> {
+    fn scan(&mut self, view: &View, from: i64) -> Result<Scan, Error> {
         let end = Revision { main: self.revision.saturating_add(1), sub: 0 };
         let mut scan = Scan { events: Vec::new(), noted: 0, through: self.revision };
         let (mut revisions, mut bytes) = (0, 0);
         let mut current = from - 1;
         let mut result = Ok(());
-        let view = self.reader.backend().view();
         view.for_each_row(Revision { main: from, sub: 0 }, end, |key, stored| {
             if key.revision.main != current {
                 let full = revisions >= self.config.catch_up_revisions

@@ -68,6 +68,8 @@ pub struct Hub {
     pub(super) revision: i64,
     /// The compaction that watches were last held against.
     pub(super) compacted: i64,
+    /// Of the history that `revision` is of.
+    pub(super) generation: u64,
     /// Keeps readable what watches that are behind will be told, and what was before the next
     /// commit.
     pub(super) pin: Option<Pin>,
@@ -88,12 +90,13 @@ pub struct Hub {
 impl Hub {
     /// A hub without watches, at the revision of the store.
     pub fn new(reader: Reader, config: Config) -> Self {
-        let revision = reader.revision();
+        let (generation, revision) = (reader.generation(), reader.revision());
         let mut hub = Self {
             compacted: reader.compact_revision(),
             reader,
             config,
             revision,
+            generation,
             pin: None,
             streams: BTreeMap::new(),
             next_stream: 0,

@@ -21,6 +21,7 @@ mod matcher;
 mod output;
 mod progress;
 mod publish;
+mod reloaded;
 mod stream;
 mod watcher;
 

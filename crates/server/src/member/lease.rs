@@ -46,7 +46,7 @@ impl Lease for Member {
 
     async fn lease_renew(&self, id: LeaseId) -> Result<LeaseKeepAliveResponse, Code> {
         let header = Some(self.header_now());
-        let ttl = self.lessor.renew(id, self.clock.now_ms())?;
+        let ttl = self.lessor.renew(id, self.clock.now_ms())?.ttl_s;
         self.counters.lease_renewed();
         Ok(LeaseKeepAliveResponse { header, id: id.0, ttl })
     }
