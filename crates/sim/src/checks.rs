@@ -6,7 +6,19 @@
 
 use crate::fact::{Fact, Moment};
 
+mod answer;
 mod election;
+mod equal_state;
+mod leader_completeness;
+mod liveness;
+mod log_matching;
+mod logs;
+#[cfg(test)]
+mod made;
+mod revision;
+mod state_machine;
+
+pub use liveness::RECOVERED_WITHIN_MS;
 
 /// Something happened that must not.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -43,7 +55,15 @@ pub trait Check {
 
 /// Every check, fresh for one run.
 pub fn all() -> Vec<Box<dyn Check>> {
-    vec![Box::new(election::Election::default())]
+    vec![
+        Box::new(election::Election::default()),
+        Box::new(log_matching::LogMatching::default()),
+        Box::new(leader_completeness::LeaderCompleteness::default()),
+        Box::new(state_machine::StateMachine::default()),
+        Box::new(revision::RevisionMonotonic::default()),
+        Box::new(equal_state::EqualState::default()),
+        Box::new(liveness::Liveness::default()),
+    ]
 }
 
 /// A violation, shortly.
