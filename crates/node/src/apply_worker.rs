@@ -1,10 +1,27 @@
 //! The apply worker: committed entries through the state machine, in order, each once.
 
-use ketch_apply::{Applied, Error, Machine};
+use ketch_apply::{Applied, Error, Machine, OpenError};
 use ketch_base::Index;
+use ketch_raft_proto::raftpb::SnapshotMetadata;
 
 use crate::effect::ApplyJob;
 use crate::event::{AppliedChange, Event};
+
+/// Why a state that was put in place cannot be gone on from; the member must stop.
+#[derive(Debug, thiserror::Error)]
+pub enum ReloadError {
+    /// Its rows cannot be read.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// It is not the one that was announced.
+    #[error("installed state is at entry {found}, expected {wanted}")]
+    Elsewhere {
+        /// Where its rows say it stands.
+        found: Index,
+        /// Where the snapshot's message said it stands.
+        wanted: Index,
+    },
+}
 
 /// Drives the state machine; its only writer.
 pub struct ApplyWorker {
@@ -37,6 +54,20 @@ impl ApplyWorker {
         }
         let index = Index(job.entries.last().map_or(0, |entry| entry.index()));
         Ok(Event::Applied { index, changes })
+    }
+
+    /// Goes on with the state of a received snapshot, which the backend has taken up already.
+    /// Called in order with [`ApplyWorker::run`]. Returns what to tell the node.
+    ///
+    /// # Errors
+    /// [`ReloadError`].
+    pub fn install(&mut self, metadata: &SnapshotMetadata) -> Result<Event, ReloadError> {
+        self.machine.reload()?;
+        let (found, wanted) = (self.machine.applied().0, Index(metadata.index()));
+        if found != wanted {
+            return Err(ReloadError::Elsewhere { found, wanted });
+        }
+        Ok(Event::Installed { index: wanted })
     }
 
     /// The machine, for its read sides.

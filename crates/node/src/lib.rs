@@ -40,7 +40,7 @@ pub mod recover;
 mod release;
 mod settings;
 
-pub use apply_worker::ApplyWorker;
+pub use apply_worker::{ApplyWorker, ReloadError};
 pub use effect::{ApplyJob, Effect, LogJob};
 pub use event::{AppliedChange, Event};
 pub use ketch_raft::{Config as RaftConfig, PeerStatus, Role, Status};
