@@ -4,6 +4,7 @@ mod concurrent;
 mod damage;
 mod disk;
 mod drain;
+mod install;
 mod reclaim;
 mod twin;
 
