@@ -7,16 +7,21 @@
 use crate::fact::{Fact, Moment};
 
 mod answer;
+mod book;
+mod durability;
 mod election;
 mod equal_state;
 mod leader_completeness;
+mod lease;
 mod liveness;
 mod log_matching;
 mod logs;
 #[cfg(test)]
 mod made;
 mod revision;
+mod serializable;
 mod state_machine;
+mod watch;
 
 pub use liveness::RECOVERED_WITHIN_MS;
 
@@ -61,6 +66,10 @@ pub fn all() -> Vec<Box<dyn Check>> {
         Box::new(leader_completeness::LeaderCompleteness::default()),
         Box::new(state_machine::StateMachine::default()),
         Box::new(revision::RevisionMonotonic::default()),
+        Box::new(durability::Durability::default()),
+        Box::new(serializable::Serializable::default()),
+        Box::new(watch::WatchGuarantees::default()),
+        Box::new(lease::LeaseTime::default()),
         Box::new(equal_state::EqualState::default()),
         Box::new(liveness::Liveness::default()),
     ]

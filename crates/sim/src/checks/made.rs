@@ -80,3 +80,13 @@ pub(super) fn rest(member: u64, revision: i64) -> Fact {
 pub(super) fn kept(member: u64, compacted: i64, events: &[Event]) -> Fact {
     Fact::Kept { member: MemberId(member), compacted, events: events.to_vec() }
 }
+
+pub(super) fn delete(key: &str, range_end: &str) -> Call {
+    let (key, range_end) = (key.to_owned().into(), range_end.to_owned().into());
+    Call::DeleteRange(pb::DeleteRangeRequest { key, range_end, prev_kv: false })
+}
+
+pub(super) fn delete_ok(revision: i64, deleted: i64) -> Outcome {
+    let prev_kvs = Vec::new();
+    Outcome::DeleteRange(pb::DeleteRangeResponse { header: header(revision), deleted, prev_kvs })
+}
