@@ -97,8 +97,11 @@ impl Member {
     pub(crate) fn apply(&mut self, count: usize) {
         let count = count.min(self.applying.len());
         for entry in self.applying.drain(..count) {
+            // A snapshot came meanwhile; its membership is in force.
+            let is_stale = entry.index() <= self.states[0].0.index;
             let id = EntryId { term: entry.term(), index: entry.index() };
             let change = conf_change_of(&entry).expect("only sound changes are proposed");
+            let change = change.filter(|_| !is_stale);
             if let Some(Ok(state)) = change.map(|change| self.raft.apply_change(&change)) {
                 self.states.push((id, state));
             }
