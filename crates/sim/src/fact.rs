@@ -4,6 +4,7 @@ use bytes::Bytes;
 use ketch_base::{Index, LeaseId, MemberId, Term};
 use ketch_proto::etcdserverpb as pb;
 use ketch_proto::mvccpb;
+use ketch_raft_proto::raftpb::Entry;
 
 /// When a fact happened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -23,6 +24,16 @@ pub struct EntryMark {
     pub term: Term,
     /// CRC-32C of type and data.
     pub digest: u32,
+}
+
+impl EntryMark {
+    /// The mark of an entry.
+    pub fn of(entry: &Entry) -> Self {
+        let kind = entry.r#type.unwrap_or(0).to_le_bytes();
+        let data = entry.data.as_deref().unwrap_or_default();
+        let digest = crc32c::crc32c_append(crc32c::crc32c(&kind), data);
+        Self { index: Index(entry.index()), term: Term(entry.term()), digest }
+    }
 }
 
 /// A client's call; unique in a run.
@@ -79,6 +90,18 @@ pub enum Outcome {
 pub enum Fact {
     /// A member began to run; its log and storage were recovered if not `first`.
     Started { member: MemberId, first: bool },
+    /// What a member found at its start, right after [`Fact::Started`]: its whole log behind
+    /// `before`, its hard state, and how far its storage is. What it had handed to its log before
+    /// and is not here is lost.
+    Recovered {
+        member: MemberId,
+        before: Index,
+        entries: Vec<EntryMark>,
+        term: Term,
+        vote: MemberId,
+        commit: Index,
+        applied: Index,
+    },
     /// A member ended without warning; what it had not synced is lost or torn.
     Crashed { member: MemberId },
     /// A member stopped itself, and why.
@@ -100,6 +123,9 @@ pub enum Fact {
     Returned { call: CallId, outcome: Outcome },
     /// A client opened or resumed a watch at `member`: events from `from` on (0: from now on).
     Watching { watch: WatchKey, member: MemberId, key: Bytes, range_end: Bytes, from: i64 },
+    /// The member began the watch at this revision: one that was asked for from 0 is told what
+    /// comes after it.
+    WatchCreated { watch: WatchKey, revision: i64 },
     /// One response of a watch. All events of a revision stand in one (no fragments asked for).
     Watched { watch: WatchKey, header_revision: i64, events: Vec<mvccpb::Event> },
     /// A progress notification of a watch.

@@ -10,3 +10,7 @@
 
 pub mod checks;
 pub mod fact;
+mod run;
+mod world;
+
+pub use run::{Options, Report, run};

@@ -1,0 +1,122 @@
+//! `ketch-sim`: runs seeds, on all cores it is given, and says which one fails.
+
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use ketch_sim::{Options, Report, run};
+
+const USAGE: &str = "usage: ketch-sim [--seeds N] [--from S] [--jobs N]   many seeds
+       ketch-sim --seed S [--facts N]              one seed, with its last facts";
+
+/// What was asked for.
+struct Wish {
+    from: u64,
+    seeds: u64,
+    jobs: u64,
+    one: Option<u64>,
+    facts: usize,
+}
+
+fn main() -> ExitCode {
+    let Some(wish) = parse(std::env::args().skip(1)) else {
+        eprintln!("{USAGE}");
+        return ExitCode::from(2);
+    };
+    // A panic is a finding, told with its seed.
+    std::panic::set_hook(Box::new(|_| {}));
+    match wish.one {
+        Some(seed) => one(seed, wish.facts),
+        None => many(&wish),
+    }
+}
+
+fn parse(mut words: impl Iterator<Item = String>) -> Option<Wish> {
+    let mut wish = Wish { from: 1, seeds: 100, jobs: 2, one: None, facts: 60 };
+    while let Some(word) = words.next() {
+        let value = words.next()?;
+        match word.as_str() {
+            "--seeds" => wish.seeds = value.parse().ok()?,
+            "--from" => wish.from = value.parse().ok()?,
+            "--jobs" => wish.jobs = value.parse().ok()?,
+            "--seed" => wish.one = Some(value.parse().ok()?),
+            "--facts" => wish.facts = value.parse().ok()?,
+            _ => return None,
+        }
+    }
+    Some(wish)
+}
+
+fn one(seed: u64, facts: usize) -> ExitCode {
+    let began = Instant::now();
+    let report = run(seed, Options { digest: true });
+    let skipped = report.tail.len().saturating_sub(facts);
+    for (at, fact) in &report.tail[skipped..] {
+        println!("{:>7} ms {:>7}  {fact:?}", at.ms, at.step);
+    }
+    println!("{}", report.nature);
+    println!(
+        "seed {seed}: {} facts in {} simulated ms, digest {:016x}, {:.2} s",
+        report.facts,
+        report.simulated_ms,
+        report.digest.unwrap_or(0),
+        began.elapsed().as_secs_f64(),
+    );
+    for (name, seen) in &report.seen {
+        println!("  {name}: {seen}");
+    }
+    verdict(&report)
+}
+
+fn verdict(report: &Report) -> ExitCode {
+    match &report.violation {
+        None => ExitCode::SUCCESS,
+        Some(violation) => {
+            println!("seed {}: VIOLATION: {violation}", report.seed);
+            println!("replay: cargo xtask sim --seed {}", report.seed);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn many(wish: &Wish) -> ExitCode {
+    let began = Instant::now();
+    let next = AtomicU64::new(wish.from);
+    let end = wish.from.saturating_add(wish.seeds);
+    let failed = Mutex::new(Vec::new());
+    let seen = Mutex::new(std::collections::BTreeMap::<&'static str, u64>::new());
+    std::thread::scope(|scope| {
+        for _ in 0..wish.jobs.max(1) {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= end {
+                        return;
+                    }
+                    let report = run(seed, Options::default());
+                    if verdict(&report) == ExitCode::FAILURE {
+                        failed.lock().expect("no thread panics").push(seed);
+                    }
+                    let mut seen = seen.lock().expect("no thread panics");
+                    for (name, count) in report.seen {
+                        *seen.entry(name).or_default() += count;
+                    }
+                }
+            });
+        }
+    });
+    let seconds = began.elapsed().as_secs_f64();
+    println!("{} seeds in {seconds:.1} s: {:.2} a second", wish.seeds, wish.seeds as f64 / seconds);
+    let seen = seen.into_inner().expect("no thread panics");
+    let blind: Vec<_> = seen.iter().filter(|(_, count)| **count == 0).collect();
+    for (name, count) in &seen {
+        println!("  {name}: {count}");
+    }
+    if !blind.is_empty() {
+        println!("checks that saw nothing: {blind:?}");
+        return ExitCode::FAILURE;
+    }
+    let failed = failed.into_inner().expect("no thread panics");
+    if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}

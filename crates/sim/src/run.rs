@@ -1,0 +1,68 @@
+//! One seed, from its beginning to the verdict.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use crate::checks::{self, Violation};
+use crate::fact::{Fact, Moment};
+use crate::world::{Recorder, World};
+
+/// How a seed is run.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// Sum up all facts, so that two runs can be compared.
+    pub digest: bool,
+}
+
+/// What came of a seed.
+#[derive(Debug)]
+pub struct Report {
+    /// The seed.
+    pub seed: u64,
+    /// What kind of world it was.
+    pub nature: String,
+    /// A number over all facts, if it was asked for.
+    pub digest: Option<u64>,
+    /// Facts in all.
+    pub facts: u64,
+    /// Simulated time, in milliseconds.
+    pub simulated_ms: u64,
+    /// What each check looked at; empty after a violation.
+    pub seen: Vec<(&'static str, u64)>,
+    /// What must not have happened.
+    pub violation: Option<Violation>,
+    /// The last facts before the end.
+    pub tail: Vec<(Moment, Fact)>,
+}
+
+/// Runs a seed with all checks.
+pub fn run(seed: u64, options: Options) -> Report {
+    let recorder = Recorder::new(checks::all(), options.digest);
+    let mut world = World::new(seed, recorder);
+    let ended = catch_unwind(AssertUnwindSafe(|| world.run()));
+    let simulated_ms = world.now_ms();
+    let nature = world.describe();
+    if let Err(panic) = ended {
+        let at = Moment { ms: simulated_ms, step: world.recorder.steps() };
+        world.recorder.violate(at, format!("panic: {}", text(panic.as_ref())));
+    }
+    let recorder = &world.recorder;
+    Report {
+        seed,
+        nature,
+        digest: recorder.digest(),
+        facts: recorder.steps(),
+        simulated_ms,
+        seen: recorder.seen().to_vec(),
+        violation: recorder.violation().cloned(),
+        tail: match recorder.violation() {
+            Some(_) => recorder.tail().cloned().collect(),
+            None => Vec::new(),
+        },
+    }
+}
+
+fn text(panic: &(dyn Any + Send)) -> &str {
+    let literal = panic.downcast_ref::<&str>().copied();
+    literal.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no words")
+}
