@@ -1,0 +1,112 @@
+//! The answering side: which path and method leads where.
+
+mod answer;
+mod lease;
+mod members;
+mod post;
+mod snapshot;
+mod stream;
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Method, Request, Response};
+use hyper::body::Incoming;
+use hyper::server::conn::http1::Builder;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tracing::debug;
+
+use crate::client::Outbound;
+use crate::config::Config;
+use crate::links::Shared;
+use crate::net::Stalling;
+use crate::ports::Ports;
+
+pub use snapshot::SnapshotBody;
+
+/// What connections are answered with: the member behind them and its links.
+pub struct Port<P> {
+    shared: Arc<Shared>,
+    ports: Arc<P>,
+}
+
+impl<P> Port<P> {
+    pub(crate) fn new(shared: Arc<Shared>, ports: Arc<P>) -> Self {
+        Self { shared, ports }
+    }
+
+    fn config(&self) -> &Config {
+        &self.shared.config
+    }
+
+    fn patience(&self) -> Duration {
+        self.config().read_timeout()
+    }
+}
+
+/// Serves one accepted socket until it ends; set `TCP_NODELAY` on it first. Must run on the
+/// runtime given to [`crate::Links::start`].
+pub async fn serve_connection<IO, P>(io: IO, port: Arc<Port<P>>)
+where
+    IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    P: Ports,
+{
+    let (patience, stall) = (port.patience(), port.config().write_timeout());
+    let service = service_fn(move |request| {
+        let port = port.clone();
+        async move { Ok::<_, Infallible>(route(&port, request).await) }
+    });
+    let io = TokioIo::new(Stalling::new(io, stall));
+    let served = Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(patience)
+        .title_case_headers(true)
+        .serve_connection(io, service)
+        .await;
+    if let Err(error) = served {
+        debug!(%error, "peer connection ended");
+    }
+}
+
+async fn route<P: Ports>(port: &Port<P>, request: Request<Incoming>) -> Response<Outbound> {
+    let path = request.uri().path().to_owned();
+    let only = |allowed: &'static str| {
+        (request.method().as_str() != allowed).then(|| answer::method_not_allowed(Some(allowed)))
+    };
+    let refused = match path.as_str() {
+        "/raft" | "/raft/snapshot" => only("POST"),
+        "/members" | "/members/hashkv" | "/version" | "/downgrade/enabled" => only("GET"),
+        "/leases" | "/leases/internal" if request.method() != Method::POST => {
+            Some(answer::method_not_allowed(None))
+        }
+        _ if path.starts_with("/members/promote/") => only("POST"),
+        _ if path.starts_with("/raft/stream/") => only("GET"),
+        _ => None,
+    };
+    if let Some(refused) = refused {
+        return refused;
+    }
+    match path.as_str() {
+        "/raft" => post::message(port, request).await,
+        "/raft/snapshot" => snapshot::receive(port, request).await,
+        "/raft/probing" => answer::probe(),
+        "/members" => members::list(port),
+        "/members/hashkv" => members::hash_kv(port, request).await,
+        "/leases" => lease::renew(port, request).await,
+        "/leases/internal" => lease::internal(port, request).await,
+        "/version" => members::version(port),
+        "/downgrade/enabled" => members::downgrade_enabled(port).await,
+        _ => {
+            if let Some(id) = path.strip_prefix("/members/promote/") {
+                members::promote(port, id).await
+            } else if path.starts_with("/raft/stream/") {
+                stream::attach(port, &path, request.headers())
+            } else {
+                answer::not_found()
+            }
+        }
+    }
+}
