@@ -3,6 +3,8 @@
 mod hashes;
 mod model;
 mod ranges;
+mod reload;
+pub(crate) mod snapshot;
 mod twin;
 mod writes;
 

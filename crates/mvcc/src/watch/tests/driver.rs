@@ -10,8 +10,9 @@ use ketch_base::KeyRange;
 use ketch_proto::mvccpb;
 use prost::Message;
 
+use crate::tests::snapshot;
 use crate::watch::{Config, Create, Hub, Output, StreamId};
-use crate::{CompactStep, Store};
+use crate::{Committed, CompactStep, Store};
 
 /// A store with a hub, and streams by name.
 pub(super) struct Driver {
@@ -20,6 +21,14 @@ pub(super) struct Driver {
     drain: Drain,
     streams: BTreeMap<String, StreamId>,
     transcript: String,
+    leader: Option<Leader>,
+    folder: tempfile::TempDir,
+}
+
+/// A member with the same history, out of reach: it goes on without being heard of.
+struct Leader {
+    store: Store,
+    drain: Drain,
     _folder: tempfile::TempDir,
 }
 
@@ -37,14 +46,11 @@ pub(super) fn small() -> Config {
 impl Driver {
     pub(super) fn new(config: Config) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let disk = Arc::new(ketch_env::real::RealDisk);
-        let path = folder.path().join("ketch.redb");
-        let (backend, drain) =
-            Backend::open(disk, &path, ketch_backend::Config::default()).expect("a new database");
+        let (backend, drain) = open(&folder);
         let store = Store::open(backend).expect("empty");
         let hub = Hub::new(store.reader(), config);
         let (streams, transcript) = (BTreeMap::new(), String::new());
-        Self { store, hub, drain, streams, transcript, _folder: folder }
+        Self { store, hub, drain, streams, transcript, leader: None, folder }
     }
 
     /// Runs a script, one command a line:
@@ -56,6 +62,9 @@ impl Driver {
     /// S cancel ID | S progress | S take [BYTES] | S close
     /// step                    one catch-up step
     /// tick                    the progress interval is over
+    /// leader put.. | leader del.. | leader compact..    where this member does not hear of it
+    /// install                 the leader's database takes the place of ours
+    /// reload                  its history is taken up, and the hub told
     /// ```
     ///
     /// Except after `step`, watches catch up fully, and all output is taken, unless the line
@@ -87,6 +96,19 @@ impl Driver {
                 self.say(if more { "more" } else { "done" });
             }
             ["settle"] => while self.hub.catch_up().expect("readable") {},
+            ["leader", "compact", at] => {
+                let leader = self.leader();
+                compact(&mut leader.store, &mut leader.drain, number(at));
+            }
+            ["leader", ..] => _ = transaction(&mut self.leader().store, &line[7..]),
+            ["install"] => {
+                let leader = self.leader.as_ref().expect("a leader").store.reader();
+                snapshot::install(leader.backend(), self.folder.path(), &mut self.drain);
+            }
+            ["reload"] => {
+                self.store.reload().expect("a history");
+                self.hub.reloaded();
+            }
             ["tick"] => self.hub.tick_progress(),
             [name, "watch", key, ref rest @ ..] => {
                 let stream = self.stream(name);
@@ -110,30 +132,24 @@ impl Driver {
     }
 
     pub(super) fn write(&mut self, line: &str) {
-        let mut txn = self.store.write();
-        for op in line.split(';') {
-            match op.split_whitespace().collect::<Vec<_>>()[..] {
-                ["put", key, value] => {
-                    txn.put(text(key), text(value), 0);
-                }
-                ["del", key] => {
-                    txn.delete_range(&KeyRange::Key(text(key)));
-                }
-                _ => panic!("{op}"),
-            }
-        }
-        let committed = txn.commit(Batch::new());
+        let committed = transaction(&mut self.store, line);
         self.hub.publish(&committed).expect("readable");
     }
 
     /// Compacts, and removes what nobody holds.
     pub(super) fn compact(&mut self, at: i64) {
-        let mut batch = Batch::new();
-        self.store.compact(at, &mut batch).expect("a revision that can be compacted");
-        self.store.write().commit(batch);
-        let mut compactor = self.store.reader().compactor();
-        while compactor.step().expect("readable") == CompactStep::More {}
-        while self.drain.step().expect("written").more {}
+        compact(&mut self.store, &mut self.drain, at);
+    }
+
+    /// Made when first asked for, with the history until then.
+    fn leader(&mut self) -> &mut Leader {
+        let store = &self.store;
+        self.leader.get_or_insert_with(|| {
+            let folder = tempfile::tempdir().expect("a folder");
+            let (backend, mut drain) = open(&folder);
+            snapshot::install(store.reader().backend(), folder.path(), &mut drain);
+            Leader { store: Store::open(backend).expect("a history"), drain, _folder: folder }
+        })
     }
 
     fn print_all(&mut self) {
@@ -153,6 +169,37 @@ impl Driver {
     fn say(&mut self, line: &str) {
         writeln!(self.transcript, "{line}").expect("text");
     }
+}
+
+fn open(folder: &tempfile::TempDir) -> (Backend, Drain) {
+    let disk = Arc::new(ketch_env::real::RealDisk);
+    let path = folder.path().join("ketch.redb");
+    Backend::open(disk, &path, ketch_backend::Config::default()).expect("a new database")
+}
+
+fn transaction(store: &mut Store, line: &str) -> Committed {
+    let mut txn = store.write();
+    for op in line.split(';') {
+        match op.split_whitespace().collect::<Vec<_>>()[..] {
+            ["put", key, value] => {
+                txn.put(text(key), text(value), 0);
+            }
+            ["del", key] => {
+                txn.delete_range(&KeyRange::Key(text(key)));
+            }
+            _ => panic!("{op}"),
+        }
+    }
+    txn.commit(Batch::new())
+}
+
+fn compact(store: &mut Store, drain: &mut Drain, at: i64) {
+    let mut batch = Batch::new();
+    store.compact(at, &mut batch).expect("a revision that can be compacted");
+    store.write().commit(batch);
+    let mut compactor = store.reader().compactor();
+    while compactor.step().expect("readable") == CompactStep::More {}
+    while drain.step().expect("written").more {}
 }
 
 fn number(word: &str) -> i64 {
