@@ -13,6 +13,7 @@ mod election;
 mod equal_state;
 mod leader_completeness;
 mod lease;
+pub mod linearizability;
 mod liveness;
 mod log_matching;
 mod logs;
@@ -66,6 +67,7 @@ pub fn all() -> Vec<Box<dyn Check>> {
         Box::new(leader_completeness::LeaderCompleteness::default()),
         Box::new(state_machine::StateMachine::default()),
         Box::new(revision::RevisionMonotonic::default()),
+        Box::new(linearizability::Linearizability::default()),
         Box::new(durability::Durability::default()),
         Box::new(serializable::Serializable::default()),
         Box::new(watch::WatchGuarantees::default()),
