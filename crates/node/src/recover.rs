@@ -48,6 +48,8 @@ pub struct Opened {
     read_from: Index,
     hard_state: HardState,
     entries: Vec<Entry>,
+    /// The term at `read_from`, if the log has that place.
+    from_term: Option<u64>,
     snapshots: Vec<walpb::Snapshot>,
     writer: Writer,
 }
@@ -136,6 +138,7 @@ pub fn open(
         read_from,
         hard_state: recovered.hard_state,
         entries: recovered.entries,
+        from_term: recovered.from_term,
         snapshots: recovered.snapshots,
         writer,
     })
@@ -207,9 +210,12 @@ impl Opened {
             let before = self.entries.remove(0);
             return (EntryId { term: before.term(), index: before.index() }, true);
         }
+        // An entry of another term at that place: all behind it is of a history that never was.
+        let other_here =
+            here.is_some() || place.is_none() && self.from_term.is_some_and(|term| term != at.term);
         let behind = place.map_or(0, |place| place + 1).min(self.entries.len());
         self.entries.drain(..behind);
-        if self.entries.first().is_some_and(|entry| entry.term() < at.term) {
+        if other_here || self.entries.first().is_some_and(|entry| entry.term() < at.term) {
             self.entries.clear();
         }
         (at, false)

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use ketch_base::Index;
 use ketch_env::{Disk, File, Open};
 
+use crate::branch::Branch;
 use crate::error::{Damage, Error, Fault};
 use crate::item::{Item, Metadata};
 use crate::scan::Scan;
@@ -36,6 +37,9 @@ pub struct Reader {
     pub(crate) metadata: Option<Metadata>,
     pub(crate) at_end: bool,
     pub(crate) torn: Option<Damage>,
+    pub(crate) branch: Branch,
+    /// Entries given out so far do not count any more.
+    pub(crate) is_cut: bool,
 }
 
 impl Reader {
@@ -82,6 +86,8 @@ impl Reader {
             metadata: None,
             at_end: false,
             torn: None,
+            branch: Branch::default(),
+            is_cut: false,
         })
     }
 
@@ -124,7 +130,17 @@ impl Reader {
 
     fn accept(&mut self, item: Item, offset: u64) -> Result<Option<Item>, Error> {
         match item {
-            Item::Entry(entry) if entry.index() <= self.from => Ok(None),
+            Item::Entry(ref entry) => {
+                let replaces = self.branch.push(entry.index(), entry.term());
+                let is_wanted = entry.index() > self.from;
+                // Those behind the index asked for are replaced with the ones before it.
+                self.is_cut |= replaces && !is_wanted;
+                Ok(is_wanted.then_some(item))
+            }
+            Item::Snapshot(ref mark) => {
+                self.is_cut |= self.branch.mark(mark.index(), mark.term());
+                Ok(Some(item))
+            }
             Item::Metadata(found) => {
                 if self.metadata.is_some_and(|known| known != found) {
                     return Err(self.corrupt(offset, Fault::Metadata));

@@ -24,6 +24,8 @@ pub struct Recovered {
     pub hard_state: HardState,
     /// Entries behind the index asked for, without gap.
     pub entries: Vec<Entry>,
+    /// The term at the index asked for, if that place was met.
+    pub from_term: Option<u64>,
     /// Snapshot records met.
     pub snapshots: Vec<Snapshot>,
     /// The torn tail that was cut off.
@@ -70,6 +72,7 @@ impl Reader {
     pub fn read_all(&mut self) -> Result<Recovered, Error> {
         let mut recovered = Recovered::default();
         while let Some(item) = self.next()? {
+            self.drop_cut(&mut recovered.entries);
             match item {
                 Item::Metadata(metadata) => recovered.metadata = metadata,
                 Item::HardState(state) => recovered.hard_state = state,
@@ -80,8 +83,17 @@ impl Reader {
         if self.metadata.is_none() {
             return Err(Error::NoMetadata { dir: self.dir.clone() });
         }
+        self.drop_cut(&mut recovered.entries);
+        recovered.from_term = self.branch.term(self.from);
         recovered.repaired = self.torn.clone();
         Ok(recovered)
+    }
+
+    /// Entries of a history that never was are forgotten.
+    fn drop_cut(&mut self, entries: &mut Vec<Entry>) {
+        if std::mem::take(&mut self.is_cut) {
+            entries.clear();
+        }
     }
 
     /// An entry replaces the one of its index and all behind.

@@ -62,6 +62,8 @@ impl Opened {
         self.writer.save([], Some(&self.hard_state))?;
         self.writer.mark_snapshot(&mark)?;
         self.entries.clear();
+        self.read_from = kept.index;
+        self.from_term = Some(kept.term.0);
         self.snapshots.push(mark);
         Ok(())
     }

@@ -95,6 +95,7 @@ fn first(
         read_from: Index(0),
         hard_state,
         entries,
+        from_term: None,
         snapshots: Vec::new(),
         writer,
     }

@@ -164,6 +164,113 @@ fn log_and_storage_are_put_together() {
     check(&[(2, 2), (2, 3), (2, 4), (3, 3)], 3, (2, 2), 0, want);
 }
 
+/// As [`append`], with a received snapshot `(term, index)` in place of the log.
+fn receive(disk: &Arc<dyn Disk>, from: u64, at: (u64, u64)) {
+    let reader = Reader::open(Arc::clone(disk), Path::new(DIR), Index(from));
+    let (_, writer) = reader.and_then(|reader| reader.recover(config())).expect("sound");
+    let (term, index) = (Some(at.0), Some(at.1));
+    let conf_state = Some(ConfState { voters: vec![1], ..ConfState::default() });
+    let job = LogJob {
+        received: Some(Box::new(walpb::Snapshot { index, term, conf_state })),
+        hard_state: Some(HardState { term: Some(at.0 + 1), vote: None, commit: index }),
+        ..LogJob::default()
+    };
+    LogWorker::new(writer).run(vec![job]).expect("sound");
+}
+
+#[test]
+fn what_a_received_snapshot_replaced_does_not_come_back() {
+    // The log is 1/1 2/2 and entries of `stale` from 3 to 9, then the snapshot 3/6.
+    let check = |stale: u64, then: &[(u64, u64)], kept, catchup, want: &str| {
+        let (_, disk) = disk(6);
+        drop(begin(&disk, Some(&[1]), (0, 0), 0).expect("empty"));
+        let old: Vec<_> = (3..10).map(|index| (stale, index)).collect();
+        append(&disk, 0, &[&[(2, 2)], old.as_slice()].concat(), 2);
+        receive(&disk, 0, (3, 6));
+        let commit = then.last().map_or(6, |last| last.1);
+        if !then.is_empty() {
+            append(&disk, 6, then, commit);
+        }
+        let started = begin(&disk, None, kept, catchup).expect(want);
+        assert_eq!(outline(&started), want, "{stale} {then:?} {kept:?} {catchup}");
+    };
+    let nothing = "before 3/6 entries [] term 4 commit 6 applied 6 marked 6";
+    let two = "before 3/6 entries [4/7 4/8] term 4 commit 8 applied 6 marked 6";
+    for (stale, catchup) in [(2, 0), (2, 5), (4, 0), (4, 2), (4, 5), (4, 99)] {
+        check(stale, &[], (3, 6), catchup, nothing);
+        check(stale, &[(4, 7), (4, 8)], (3, 6), catchup, two);
+    }
+    let want = "before 4/8 entries [] term 4 commit 8 applied 8 marked 8";
+    check(4, &[(4, 7)], (4, 8), 99, want);
+    // The log led to the snapshot: what is behind it counts.
+    let want = "before 3/6 entries [3/7 3/8 3/9] term 4 commit 6 applied 6 marked 6";
+    check(3, &[], (3, 6), 0, want);
+}
+
+#[test]
+fn the_log_of_a_member_that_joins_is_empty() {
+    let (_, disk) = disk(7);
+    let join = Begin::Join { member: MemberId(9), cluster: ClusterId(77) };
+    let open =
+        |begin: Option<&Begin>, kept| open(&disk, Path::new(DIR), config(), begin, Index(kept), 5);
+    let want = "before 0/0 entries [] term 0 commit 0 applied 0 marked 0";
+    for is_new in [true, false] {
+        let opened = open(is_new.then_some(&join), 0).expect("joining");
+        assert_eq!((opened.member, opened.is_new), (MemberId(9), is_new));
+        assert_eq!(outline(&opened.join(Kept::default()).expect("sound")), want);
+    }
+    let other = Begin::Join { member: MemberId(8), cluster: ClusterId(77) };
+    let error = open(Some(&other), 0).err().expect("another member");
+    assert!(matches!(error, RecoverError::OtherCluster { found: MemberId(9) }), "{error}");
+    // A snapshot was installed, and the power went before the log knew of it.
+    let conf_state = ConfState { voters: vec![1, 9], ..ConfState::default() };
+    let kept = Kept { index: Index(40), term: Term(3), conf_state };
+    let opened = open(Some(&join), 40).expect("joined");
+    assert!(!opened.is_new);
+    let want = "before 3/40 entries [] term 3 commit 40 applied 40 marked 40";
+    assert_eq!(outline(&opened.join(kept).expect("sound")), want);
+}
+
+#[test]
+fn one_that_goes_on_alone_drops_what_may_not_be_committed() {
+    // Members 1, 5 and 9 founded; the log goes on with `logged`.
+    let check = |logged: &[(u64, u64)], commit, kept: (u64, u64), voters: &[u64], want: &str| {
+        let (_, disk) = disk(8);
+        drop(begin(&disk, Some(&[1, 5, 9]), (0, 0), 0).expect("empty"));
+        append(&disk, 0, logged, commit);
+        let conf_state = ConfState { voters: voters.to_vec(), ..ConfState::default() };
+        let kept = Kept { index: Index(kept.1), term: Term(kept.0), conf_state };
+        let start = |alone: bool| {
+            let opened = open(&disk, Path::new(DIR), config(), None, kept.index, 99);
+            let mut opened = opened.expect("a log");
+            if alone {
+                opened.alone(&kept, Bytes::from_static(b"{}")).expect("sound");
+            }
+            opened.join(kept.clone()).expect("sound")
+        };
+        let started = start(true);
+        assert_eq!(outline(&started), want, "{logged:?}");
+        let changes = started.restored.entries.iter().filter(|entry| entry.index() > kept.index.0);
+        let change = |entry: &Entry| {
+            let change = ConfChange::decode(entry.data.clone().unwrap_or_default()).expect("ours");
+            (entry.r#type() as i32 == 1).then(|| (change.r#type() as i32, change.node_id()))
+        };
+        let changes: Vec<_> = changes.filter_map(change).collect();
+        assert_eq!(changes[changes.len() - 2..], [(1, 5), (1, 9)]);
+        drop(started);
+        assert_eq!(outline(&start(false)), want, "and it stays so");
+    };
+    let want = "before 1/1 entries [1/2 1/3 2/4 2/5 2/6] term 2 commit 6 applied 4 marked 0";
+    check(&[(2, 4), (2, 5)], 4, (2, 4), &[1, 5, 9], want);
+    // Committed and not applied; applied and not in the log; nothing applied at all.
+    let want = "before 1/1 entries [1/2 1/3 2/4 2/5 2/6 2/7] term 2 commit 7 applied 4 marked 0";
+    check(&[(2, 4), (2, 5)], 5, (2, 4), &[1, 5, 9], want);
+    let want = "before 3/7 entries [3/8 3/9] term 3 commit 9 applied 7 marked 7";
+    check(&[(2, 4), (2, 5)], 5, (3, 7), &[1, 5, 9], want);
+    let want = "before 0/0 entries [1/1 1/2 1/3 2/4 2/5] term 2 commit 5 applied 0 marked 0";
+    check(&[(2, 4), (2, 5)], 3, (0, 0), &[], want);
+}
+
 #[test]
 fn a_log_goes_on_behind_a_storage_that_was_ahead() {
     let (_, disk) = disk(5);
