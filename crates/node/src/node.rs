@@ -23,8 +23,6 @@ pub struct Node {
     reads: Reads,
     release: Release,
     ticks: u64,
-    /// The newest snapshot that was received. Its membership is in force from its arrival on.
-    received: Index,
     /// Set by [`Event::Stop`]; nothing is taken after it.
     stopped: bool,
 }
@@ -47,7 +45,6 @@ impl Node {
             release: Release::new(applied, state, marked),
             settings,
             ticks: 0,
-            received: Index(0),
             stopped: false,
         };
         node.lead_if_alone();
@@ -142,7 +139,8 @@ impl Node {
     fn applied(&mut self, index: Index, changes: &[AppliedChange], effects: &mut Vec<Effect>) {
         // What was still being applied when a snapshot came says nothing about who belongs to the
         // cluster now.
-        for AppliedChange { index, change } in changes.iter().filter(|c| c.index > self.received) {
+        let received = self.raft.status().before.index;
+        for AppliedChange { index, change } in changes.iter().filter(|c| c.index.0 > received) {
             match self.raft.apply_change(&widen(change.clone())) {
                 Ok(state) => self.release.changed(*index, state),
                 // The leader let only one change through at a time, and applying checked it.
@@ -186,7 +184,6 @@ impl Node {
         let received = ready.write.as_ref().and_then(|write| write.snapshot.clone());
         effects.extend(ready.write.map(log_job).map(Effect::Append));
         if let Some(metadata) = received.and_then(|snapshot| snapshot.metadata) {
-            self.received = Index(metadata.index());
             effects.push(Effect::Install(metadata));
         }
         send(ready.messages, effects);

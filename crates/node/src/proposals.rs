@@ -73,6 +73,10 @@ impl Proposals {
         if lag > limits::APPLY_LAG_ENTRIES || tail_bytes > limits::LOG_TAIL_BYTES {
             return Err(Code::RequestTooManyRequests);
         }
+        // Raft would let it take its place without effect, and nobody would answer.
+        if matches!(payload, Payload::Change(_)) && raft.is_change_pending() {
+            return Err(Code::RequestTooManyRequests);
+        }
         Ok(())
     }
 

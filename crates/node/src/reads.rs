@@ -1,4 +1,10 @@
 //! Linearizable reads on their way: what comes while a question is out shares the next one.
+//!
+//! A question that is not answered in time is asked again under a new number, since the one before
+//! may be lost with the leader it went to. Its answer is still welcome: whenever it comes, a quorum
+//! confirmed it after the question was asked, so it holds for every read that came before that.
+
+use std::collections::VecDeque;
 
 use bytes::Bytes;
 use ketch_base::{Code, Index};
@@ -7,87 +13,85 @@ use ketch_raft::{Raft, ReadAnswer};
 use crate::effect::Effect;
 use crate::settings::WAITING_READS;
 
-#[derive(Clone, Copy)]
 struct Waiting {
     token: u64,
     since_tick: u64,
-}
-
-struct Asked {
-    context: Bytes,
-    waiting: Vec<Waiting>,
-    at_tick: u64,
+    /// The first question asked after it came.
+    question: u64,
 }
 
 /// The reads of this member that have no index yet.
 pub(crate) struct Reads {
-    /// Came since the last question; oldest first.
-    gathered: Vec<Waiting>,
-    /// The question that is out. One at a time: a round of heartbeats serves all of a batch.
-    asked: Option<Asked>,
-    next_question: u64,
+    /// Oldest first. Invariant: ticks and questions ascend.
+    waiting: VecDeque<Waiting>,
+    /// The newest question that is out, and its tick. A round of heartbeats serves all of a batch.
+    out: Option<(u64, u64)>,
+    /// How many questions were asked; they are numbered from 0.
+    asked: u64,
+    /// What makes a number a context.
+    first_context: u64,
 }
 
 impl Reads {
-    pub(crate) fn new(first_question: u64) -> Self {
-        Self { gathered: Vec::new(), asked: None, next_question: first_question }
+    pub(crate) fn new(first_context: u64) -> Self {
+        Self { waiting: VecDeque::new(), out: None, asked: 0, first_context }
     }
 
     pub(crate) fn add(&mut self, token: u64, since_tick: u64, effects: &mut Vec<Effect>) {
-        if self.gathered.len() >= WAITING_READS {
+        if self.waiting.len() >= WAITING_READS {
             effects.push(Effect::ReadRefused { token, code: Code::RequestTooManyRequests });
         } else {
-            self.gathered.push(Waiting { token, since_tick });
+            self.waiting.push_back(Waiting { token, since_tick, question: self.asked });
         }
     }
 
-    /// Asks for what has gathered, unless a question is out or nobody leads.
+    /// Asks for what waits, unless a question is out or nobody leads.
     pub(crate) fn ask(&mut self, raft: &mut Raft, at_tick: u64) {
-        if self.asked.is_some() || self.gathered.is_empty() {
+        if self.out.is_some() || self.waiting.is_empty() {
             return;
         }
-        // A new number for every question: a late answer to an old one proves nothing.
-        let context = Bytes::copy_from_slice(&self.next_question.to_be_bytes());
-        self.next_question = self.next_question.wrapping_add(1);
-        if raft.read_index(context.clone()).is_ok() {
-            let waiting = std::mem::take(&mut self.gathered);
-            self.asked = Some(Asked { context, waiting, at_tick });
+        let context = self.first_context.wrapping_add(self.asked);
+        if raft.read_index(Bytes::copy_from_slice(&context.to_be_bytes())).is_ok() {
+            self.out = Some((self.asked, at_tick));
+            self.asked += 1;
         }
     }
 
     pub(crate) fn answer(&mut self, answer: &ReadAnswer, effects: &mut Vec<Effect>) {
-        if let Some(asked) = self.asked.take_if(|asked| asked.context == answer.context) {
-            let index = Index(answer.index);
-            let ready = asked.waiting.iter().map(|read| (read.token, index));
-            effects.extend(ready.map(|(token, index)| Effect::ReadReady { token, index }));
+        let Ok(context) = answer.context.as_ref().try_into().map(u64::from_be_bytes) else {
+            return;
+        };
+        let question = context.wrapping_sub(self.first_context);
+        if question >= self.asked {
+            return;
+        }
+        self.out.take_if(|(newest, _)| *newest <= question);
+        let index = Index(answer.index);
+        while let Some(read) = self.waiting.pop_front_if(|read| read.question <= question) {
+            effects.push(Effect::ReadReady { token: read.token, index });
         }
     }
 
     /// The question may be lost (a message was, or the leader): those who wait ask anew.
     pub(crate) fn withdraw(&mut self) {
-        if let Some(mut asked) = self.asked.take() {
-            asked.waiting.append(&mut self.gathered);
-            self.gathered = asked.waiting;
-        }
+        self.out = None;
     }
 
     /// Whether the question out there was asked before `tick`.
     pub(crate) fn is_overdue(&self, tick: u64) -> bool {
-        self.asked.as_ref().is_some_and(|asked| asked.at_tick < tick)
+        self.out.is_some_and(|(_, at_tick)| at_tick < tick)
     }
 
-    /// Refuses what came before `tick` and waits without a question being out.
+    /// Refuses what came before `tick`.
     pub(crate) fn expire(&mut self, tick: u64, effects: &mut Vec<Effect>) {
-        let late = self.gathered.partition_point(|read| read.since_tick < tick);
-        for read in self.gathered.drain(..late) {
+        while let Some(read) = self.waiting.pop_front_if(|read| read.since_tick < tick) {
             effects.push(Effect::ReadRefused { token: read.token, code: Code::Timeout });
         }
     }
 
     /// Refuses everything.
     pub(crate) fn stop(&mut self, effects: &mut Vec<Effect>) {
-        self.withdraw();
-        for read in self.gathered.drain(..) {
+        for read in self.waiting.drain(..) {
             effects.push(Effect::ReadRefused { token: read.token, code: Code::Stopped });
         }
     }

@@ -7,7 +7,7 @@ use ketch_raft::Raft;
 use ketch_raft_proto::raftpb::ConfState;
 use ketch_raft_proto::walpb;
 
-use crate::settings::{CATCHUP_BYTES, Settings};
+use crate::settings::{CATCHUP_BYTES, RECEIVER_BYTES, Settings};
 
 /// A point from which the log can be restarted, and what may go because of it.
 pub(crate) struct Mark {
@@ -53,7 +53,9 @@ impl Release {
         let term = raft.term_at(index);
         let behind = index.0.saturating_sub(settings.catchup_entries);
         let within = raft.tail_within(CATCHUP_BYTES).0.saturating_sub(1);
-        raft.compact(Index(behind.max(within).min(index.0)));
+        let usual = behind.max(within).min(index.0);
+        let cut = least(raft, usual);
+        raft.compact(Index(cut));
         if index.0 - self.marked < settings.snapshot_count_entries {
             return None;
         }
@@ -75,4 +77,12 @@ impl Release {
         self.durable = self.durable.max(index.0);
         self.marked = self.marked.max(index.0);
     }
+}
+
+/// Where the tail may be cut, if `usual` is enough for those who only lag: whoever is being sent a
+/// snapshot wants what came after it, or it would need the next one as soon as it has this.
+fn least(raft: &mut Raft, usual: u64) -> u64 {
+    let Some(wanted) = raft.wanted_from(Index(usual)) else { return usual };
+    let bound = raft.tail_within(RECEIVER_BYTES).0.saturating_sub(1);
+    usual.min(wanted.0.max(bound))
 }

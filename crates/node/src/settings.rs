@@ -11,6 +11,10 @@ pub(crate) const WAITING_READS: usize = 65_536;
 /// Entry bytes kept in memory for followers that lag, at most.
 pub(crate) const CATCHUP_BYTES: usize = limits::LOG_TAIL_BYTES / 4;
 
+/// Entry bytes kept in memory for followers that are being sent a snapshot, at most: less than the
+/// whole, so that they never stop proposals.
+pub(crate) const RECEIVER_BYTES: usize = limits::LOG_TAIL_BYTES / 4 * 3;
+
 /// Tuning of a node.
 #[derive(Clone, Debug)]
 pub struct Settings {

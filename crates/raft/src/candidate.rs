@@ -20,6 +20,7 @@ pub(crate) fn is_transfer(message: &Message) -> bool {
 impl Raft {
     pub(crate) fn tick_election(&mut self) {
         self.election_elapsed += 1;
+        self.called_ticks = self.called_ticks.saturating_sub(1);
         if self.is_electable() && self.election_elapsed >= self.election_timeout {
             self.election_elapsed = 0;
             self.hup(false);
@@ -36,10 +37,13 @@ impl Raft {
         if self.role == Role::Leader || !self.is_electable() {
             return;
         }
-        // With a committed change unapplied it may count the wrong voters.
+        // With a committed change unapplied it may count the wrong voters. Who was called to stand
+        // does so as soon as the change is applied: often it is the one that removed the leader.
         if self.log.has_change(self.log.applied() + 1, self.log.committed()) {
+            self.called_ticks = if transfer { self.config.election_ticks } else { 0 };
             return;
         }
+        self.called_ticks = 0;
         if transfer {
             self.run_for_leader(true);
         } else if self.config.pre_vote {

@@ -49,6 +49,13 @@ pub fn widen(single: ConfChange) -> ConfChangeV2 {
     }
 }
 
+/// The change that ends a joint configuration. With its transition spelled out, since an entry of
+/// this kind without data is not told from damage in the log.
+pub(crate) fn leave_joint() -> ConfChangeV2 {
+    let transition = Some(ConfChangeTransition::Auto as i32);
+    ConfChangeV2 { transition, ..ConfChangeV2::default() }
+}
+
 /// Whether this is the change that ends a joint configuration.
 pub(crate) fn leaves_joint(change: &ConfChangeV2) -> bool {
     change.changes.is_empty() && change.transition() == ConfChangeTransition::Auto

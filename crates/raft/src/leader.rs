@@ -56,6 +56,10 @@ impl Raft {
         let active = |peer: u64| peer == id || progress.get(&peer).is_some_and(|p| p.active);
         let tally = self.members.voters.tally(|peer| Some(active(peer)));
         for (peer, progress) in &mut self.progress {
+            // For someone silent nothing is kept.
+            if !progress.active {
+                progress.behind_snapshot = 0;
+            }
             progress.active = *peer == id;
         }
         tally == Tally::Won
@@ -71,8 +75,8 @@ impl Raft {
         limit != 0 && self.stalled.1 >= limit && !self.members.voters.is_sole(self.id)
     }
 
-    /// Steps down for a stalled disk, calling the best other voter to stand at once.
-    fn make_room(&mut self) {
+    /// Steps down, calling the best other voter to stand at once.
+    pub(crate) fn make_room(&mut self) {
         let voters = &self.members.voters;
         let fit = self
             .progress
@@ -251,7 +255,12 @@ impl Raft {
 
     pub(crate) fn begin_transfer(&mut self, to: u64) {
         let Some(progress) = self.progress.get(&to) else { return };
-        if progress.learner || to == self.id || to == self.transferee {
+        if progress.learner || to == self.transferee {
+            return;
+        }
+        // The wish for another, or to stay, replaces the one before.
+        self.transferee = 0;
+        if to == self.id {
             return;
         }
         // It has one election timeout from now.

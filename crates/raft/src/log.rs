@@ -204,6 +204,7 @@ impl Log {
 
     /// Takes what a leader sent after `prev`, which this log holds; entries that are here already
     /// stay, a conflict drops the rest. Returns the last index that now equals the leader's.
+    /// The caller sees to it that `prev` is not before the commit.
     pub(crate) fn append_after(&mut self, prev: EntryId, entries: Vec<Entry>) -> u64 {
         let last_new = prev.index + entries.len() as u64;
         for entry in entries {
@@ -222,7 +223,7 @@ impl Log {
     /// Forgets everything from `index` on. What is on disk there does not count any more: writes
     /// under way prove nothing beyond the cut, even if equal numbers come again.
     fn truncate_from(&mut self, index: u64) {
-        assert!(index > self.committed, "a committed entry {index} conflicts with the leader's");
+        assert!(index > self.committed, "a committed entry {index} is never cut");
         let keep = (index - 1 - self.before.index) as usize;
         for dropped in self.entries.drain(keep..) {
             self.bytes -= entry_bytes(&dropped);

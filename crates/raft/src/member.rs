@@ -11,7 +11,7 @@ impl Raft {
         }
         let voter = self.members.voters.contains(self.id);
         if !voter && self.config.step_down_on_removal {
-            self.become_follower(self.term, 0);
+            self.make_room();
             return;
         }
         if self.members.voters.incoming.is_empty() {

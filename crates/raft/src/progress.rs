@@ -25,6 +25,9 @@ pub(crate) struct Progress {
     pub(crate) flow: FlowState,
     /// Where the log will begin when the snapshot on its way is installed; only in `Snapshot`.
     pub(crate) pending_snapshot: u64,
+    /// The last snapshot sent to it, until it has caught up behind that; 0 for none. The log from
+    /// there on should be kept for it.
+    pub(crate) behind_snapshot: u64,
     /// Whether it said anything since the last quorum check.
     pub(crate) active: bool,
     /// Set when enough is on its way; cleared by an answer or a heartbeat's answer.
@@ -41,6 +44,7 @@ impl Progress {
             sent_commit: 0,
             flow: FlowState::Probe,
             pending_snapshot: 0,
+            behind_snapshot: 0,
             active: false,
             paused: false,
             learner,
@@ -71,6 +75,7 @@ impl Progress {
     pub(crate) fn snapshot(&mut self, index: u64) {
         self.enter(FlowState::Snapshot);
         self.pending_snapshot = index;
+        self.behind_snapshot = index;
         self.next = index + 1;
         self.sent_commit = index;
     }
@@ -87,10 +92,16 @@ impl Progress {
         if self.flow == FlowState::Snapshot {
             if !arrived {
                 self.pending_snapshot = 0;
+                self.behind_snapshot = 0;
             }
             self.probe();
             self.paused = true;
         }
+    }
+
+    /// The place from which on the log is wanted by one that was sent a snapshot.
+    pub(crate) fn wanted_from(&self) -> Option<u64> {
+        (self.behind_snapshot > 0).then(|| self.matched.max(self.behind_snapshot))
     }
 
     /// Whether nothing with entries may be sent now.

@@ -9,7 +9,7 @@ use ketch_raft_proto::raftpb::{
 };
 use prost::Message as _;
 
-use crate::change::Configuration;
+use crate::change::{Configuration, leave_joint};
 use crate::config::{Config, Restored};
 use crate::error::{ChangeError, NewError, Refused};
 use crate::inflight::Inflight;
@@ -50,6 +50,8 @@ pub struct Raft {
     pub(crate) members: Configuration,
     /// One for each of `members`, this one included. Meaningful while leading.
     pub(crate) progress: BTreeMap<u64, Progress>,
+    /// Ticks for which a call to stand, heard while a committed change was unapplied, still holds.
+    pub(crate) called_ticks: u32,
     /// Votes received while campaigning.
     pub(crate) votes: BTreeMap<u64, bool>,
     /// Ticks since the last word of a leader, or since a leader last checked its quorum.
@@ -105,6 +107,7 @@ impl Raft {
             log,
             members: Configuration::from_conf_state(&conf_state)?,
             progress: BTreeMap::new(),
+            called_ticks: 0,
             votes: BTreeMap::new(),
             election_elapsed: 0,
             heartbeat_elapsed: 0,
@@ -220,7 +223,10 @@ impl Raft {
         let due = self.members.auto_leave && self.members.is_joint();
         if due && self.role == Role::Leader && self.log.applied() >= self.pending_change {
             // If it is refused (a transfer is on), the next applied entry brings it up again.
-            let _ = self.propose_change_v2(&ConfChangeV2::default());
+            let _ = self.propose_change_v2(&leave_joint());
+        }
+        if self.called_ticks > 0 && self.role == Role::Follower {
+            self.hup(true);
         }
         self.check();
     }
@@ -250,6 +256,29 @@ impl Raft {
     pub fn compact(&mut self, index: Index) {
         self.log.compact(index.0);
         self.check();
+    }
+
+    /// The place from which on those want the log that were sent a snapshot and are not yet served
+    /// by a log that begins at `usual`; `None` if there is nobody.
+    pub fn wanted_from(&mut self, usual: Index) -> Option<Index> {
+        let before = self.log.before().index;
+        let mut wanted: Option<u64> = None;
+        for progress in self.progress.values_mut() {
+            let Some(from) = progress.wanted_from() else { continue };
+            let has_it = progress.matched >= progress.behind_snapshot;
+            if from < before || (has_it && from >= usual.0) {
+                progress.behind_snapshot = 0;
+            } else {
+                wanted = Some(wanted.map_or(from, |least| least.min(from)));
+            }
+        }
+        wanted.map(Index)
+    }
+
+    /// Whether this member leads and would pass over a membership change proposed now, since one is
+    /// under way.
+    pub fn is_change_pending(&self) -> bool {
+        self.role == Role::Leader && self.pending_change > self.log.applied()
     }
 
     /// A peer could not be reached.
@@ -323,6 +352,7 @@ impl Raft {
         self.pending_change = 0;
         self.uncommitted_bytes = 0;
         self.stalled = (0, 0);
+        self.called_ticks = 0;
         self.replicate_due = false;
         self.votes.clear();
         self.reads = Reads::default();

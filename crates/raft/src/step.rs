@@ -10,7 +10,7 @@ use crate::raft::{Raft, Role};
 impl Raft {
     /// Takes a message that came from a peer (or a forwarded proposal or read).
     pub fn step(&mut self, message: Message) -> Result<(), StepError> {
-        verify(&message)?;
+        verify(&message, self.id)?;
         let term = message.term();
         if term > self.term {
             if self.is_under_lease(&message) {
@@ -79,10 +79,18 @@ impl Raft {
     }
 }
 
-/// What can be said of a message without knowing anything.
-fn verify(message: &Message) -> Result<(), StepError> {
+/// What can be said of a message knowing only who got it.
+fn verify(message: &Message, own: u64) -> Result<(), StepError> {
     let kind = MessageType::try_from(message.r#type.unwrap_or(0));
     let kind = kind.map_err(|_| StepError::Malformed("unknown kind of message"))?;
+    if message.to() != 0 && message.to() != own {
+        return Err(StepError::Malformed("message for another member"));
+    }
+    // A transfer travels in the name of the one who is to lead.
+    let named = kind == MessageType::MsgTransferLeader;
+    if message.from() == 0 || (message.from() == own && !named) {
+        return Err(StepError::Malformed("message without a sender"));
+    }
     match kind {
         MessageType::MsgApp => return verify_append(message),
         MessageType::MsgProp if message.entries.is_empty() => {
