@@ -87,6 +87,52 @@ fn members_come_and_go() {
 }
 
 #[test]
+fn what_a_member_published_stays_with_it() {
+    check(
+        "add 1 http://a
+            -> [1 http://a] told=1 voters=[1] learners=[]
+         learner 2 http://b
+            -> [1 http://a; 2? http://b] told=2 voters=[1] learners=[2]
+         name 2 two http://bc
+            -> empty
+         update 2 http://c
+            -> [1 http://a; 2? http://c] told=2 voters=[1] learners=[2]
+         members
+            -> 1 http://a =; 2? http://c two=http://bc | 1+1
+         promote 2
+            -> [1 http://a; 2 http://c] told=2 voters=[1, 2] learners=[]
+         promote 2
+            -> etcdserver: can only promote a learner member told=0 voters=[1, 2] learners=[]
+         members
+            -> 1 http://a =; 2 http://c two=http://bc | 2+0
+         name 2 zwei http://bd
+            -> empty
+         restart
+            -> ok
+         members
+            -> 1 http://a =; 2 http://c zwei=http://bd | 2+0
+         remove 2
+            -> [1 http://a] told=2 voters=[1] learners=[]
+         name 2 ghost http://bd
+            -> empty
+         promote 2
+            -> etcdserver: member not found told=0 voters=[1] learners=[]
+         update 2 http://c
+            -> etcdserver: member not found told=0 voters=[1] learners=[]
+         learner 2 http://c
+            -> etcdserver: member not found told=0 voters=[1] learners=[]
+         remove 2
+            -> etcdserver: member not found told=0 voters=[1] learners=[]
+         learner 3 http://c
+            -> [1 http://a; 3? http://c] told=3 voters=[1] learners=[3]
+         remove 3
+            -> [1 http://a] told=3 voters=[1] learners=[]
+         members
+            -> 1 http://a = | 1+0",
+    );
+}
+
+#[test]
 fn versions_and_attributes_are_kept() {
     let mut driver = Driver::new(MemberId(1), 0);
     driver.run("add 1 http://a");

@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use ketch_backend::{Backend, Drain};
-use ketch_base::MemberId;
+use ketch_backend::{Backend, Batch, Bucket, Drain};
+use ketch_base::{LeaseId, MemberId, RevisionKey};
 use ketch_env::Disk;
 use ketch_env::sim::SimDisk;
 use ketch_proto::etcdserverpb::response_op::Response;
@@ -14,7 +14,7 @@ use ketch_raft_proto::raftpb::{ConfChange, ConfChangeType, Entry, EntryType};
 use prost::Message;
 
 use super::ops;
-use crate::{Answer, Applied, Config, Machine, Member};
+use crate::{Answer, Applied, Config, Machine, Member, Membership};
 
 const PATH: &str = "/d/ketch.redb";
 
@@ -23,6 +23,9 @@ pub(super) struct Driver {
     config: Config,
     opened: Option<(Machine, Drain)>,
     index: u64,
+    /// What was applied so far; a leader begins with the same.
+    log: Vec<Entry>,
+    leader: Option<Box<Self>>,
 }
 
 impl Driver {
@@ -30,7 +33,8 @@ impl Driver {
         let disk: Arc<dyn Disk> = Arc::new(SimDisk::new(1));
         disk.create_dir_all(Path::new("/d")).expect("sim");
         let config = Config { local, quota_bytes, ..Config::default() };
-        let mut driver = Self { disk, config, opened: None, index: 0 };
+        let log = Vec::new();
+        let mut driver = Self { disk, config, opened: None, index: 0, log, leader: None };
         driver.open();
         driver
     }
@@ -43,7 +47,15 @@ impl Driver {
         let (name, rest) = line.split_once(' ').unwrap_or((line, ""));
         match name {
             "restart" => self.restart(),
+            "leader" => self.leader().run(rest),
+            "snapshot" => self.snapshot(),
             "add" | "learner" | "promote" | "update" | "remove" => self.configure(name, rest),
+            "lead" => {
+                self.machine().lessor().promote(0, 0);
+                "ok".into()
+            }
+            "members" => show_members(&self.machine().shared().membership()),
+            "lease" => self.lease(rest.parse().expect("a lease number")),
             "read" => match crate::read::txn(&self.machine().reader(), &ops::txn(rest)) {
                 Ok(answer) => txn(&answer),
                 Err(error) => error.to_string(),
@@ -65,7 +77,50 @@ impl Driver {
             r#type: Some(kind as i32),
             data: Some(data.into()),
         };
+        self.log.push(entry.clone());
         self.machine().apply(&entry).expect("the machine goes on")
+    }
+
+    /// Another member, which applied the same and goes on without us.
+    fn leader(&mut self) -> &mut Self {
+        let Self { log, config, .. } = self;
+        self.leader.get_or_insert_with(|| {
+            let mut leader = Self::new(MemberId(99), config.quota_bytes);
+            for entry in log {
+                leader.machine().apply(entry).expect("the machine goes on");
+                leader.index = entry.index();
+            }
+            Box::new(leader)
+        })
+    }
+
+    /// The leader's state takes the place of ours, under the handles that others have.
+    fn snapshot(&mut self) -> String {
+        let mut leader = self.leader.take().expect("somebody went on");
+        let (machine, drain) = self.opened.as_mut().expect("open");
+        let (reader, lessor, shared) = (machine.reader(), machine.lessor(), machine.shared());
+        let path = Path::new("/d/prepared.redb");
+        copy(&machine_backend(leader.machine()), &self.disk, path);
+        drain.install(path).expect("sim");
+        machine.reload().expect("sim");
+        self.index = leader.index;
+        let theirs = leader.machine();
+        assert_eq!(machine.applied(), theirs.applied());
+        assert_eq!(machine.conf_state(), theirs.conf_state());
+        assert_eq!(shared.membership(), theirs.shared().membership());
+        assert_eq!(shared.alarms(), theirs.shared().alarms());
+        assert_eq!(lessor.leases(), theirs.lessor().leases());
+        let hash = |reader: &ketch_mvcc::Reader| reader.hash_kv(0).expect("readable");
+        assert_eq!(hash(&reader), hash(&theirs.reader()));
+        "ok".into()
+    }
+
+    fn lease(&mut self, id: i64) -> String {
+        let left = self.machine().lessor().time_to_live(LeaseId(id), 0, true);
+        left.map_or("none".into(), |left| {
+            let keys: Vec<String> = left.keys.iter().map(|key| text(key)).collect();
+            format!("{} of {} [{}]", left.ttl_s, left.granted_ttl_s, keys.join(" "))
+        })
     }
 
     /// Drains to disk, forgets, opens again: what is left is what is durable.
@@ -117,6 +172,40 @@ impl Driver {
             conf.voters, conf.learners
         )
     }
+}
+
+fn show_members(membership: &Membership) -> String {
+    let member = |m: &Member| {
+        let learner = if m.is_learner { "?" } else { "" };
+        let (urls, clients) = (m.peer_urls.join(","), m.client_urls.join(","));
+        format!("{}{learner} {urls} {}={clients}", m.id.0, m.name)
+    };
+    let members: Vec<String> = membership.members().map(member).collect();
+    let voters = membership.voters().count();
+    let learners = membership.learners().count();
+    format!("{} | {voters}+{learners}", members.join("; "))
+}
+
+fn machine_backend(machine: &Machine) -> Backend {
+    machine.reader().backend().clone()
+}
+
+/// Writes all that `from` holds to a database at `path`, and closes it.
+fn copy(from: &Backend, disk: &Arc<dyn Disk>, path: &Path) {
+    let opened = Backend::open(Arc::clone(disk), path, ketch_backend::Config::default());
+    let (to, mut drain) = opened.expect("sim");
+    let mut batch = Batch::new();
+    for bucket in Bucket::ALL {
+        for entry in from.view().iter(bucket) {
+            let (key, value) = entry.expect("sim");
+            match RevisionKey::decode(&key).filter(|_| bucket == Bucket::Key) {
+                Some(row) => batch.put_row(row, value),
+                None => batch.put(bucket, key, value),
+            }
+        }
+    }
+    to.append(batch);
+    while drain.step().expect("sim").more {}
 }
 
 /// `RESULT | EVENT, EVENT` where a revision was made.

@@ -8,6 +8,10 @@
 //!     COMPARE is target(KEY[,END])=N, and <, >, != as well
 //! grant ID TTL   revoke ID   alarm get|on|off nospace|corrupt MEMBER
 //! add|learner|promote|update|remove ID [URL]     restart
+//! name ID NAME URL    version VERSION    checkpoint LEASE SECONDS    lead
+//! members         with their names        lease ID    seconds and keys
+//! leader LINE     the same on another member, out of reach
+//! snapshot        whose state then takes the place of ours
 //! ```
 
 mod cluster;
@@ -15,6 +19,7 @@ mod driver;
 mod keys;
 mod ops;
 mod raw;
+mod snapshot;
 
 use driver::Driver;
 

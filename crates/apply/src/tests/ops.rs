@@ -4,6 +4,7 @@ use bytes::Bytes;
 use ketch_proto::etcdserverpb::compare::{CompareResult, CompareTarget, TargetUnion};
 use ketch_proto::etcdserverpb::request_op::Request;
 use ketch_proto::etcdserverpb::{self as pb, InternalRaftRequest, RequestOp, TxnRequest};
+use ketch_proto::membershippb as mb;
 
 pub(super) fn request(name: &str, rest: &str) -> InternalRaftRequest {
     let words: Vec<&str> = rest.split_whitespace().collect();
@@ -22,6 +23,23 @@ pub(super) fn request(name: &str, rest: &str) -> InternalRaftRequest {
             request.lease_grant = Some(pb::LeaseGrantRequest { id: number(0), ttl: number(1) });
         }
         "revoke" => request.lease_revoke = Some(pb::LeaseRevokeRequest { id: number(0) }),
+        "checkpoint" => {
+            let checkpoint = pb::LeaseCheckpoint { id: number(0), remaining_ttl: number(1) };
+            let checkpoints = vec![checkpoint];
+            request.lease_checkpoint = Some(pb::LeaseCheckpointRequest { checkpoints });
+        }
+        "name" => {
+            let client_urls = vec![words[2].into()];
+            let attributes = mb::Attributes { name: words[1].into(), client_urls };
+            request.cluster_member_attr_set = Some(mb::ClusterMemberAttrSetRequest {
+                member_id: number(0).unsigned_abs(),
+                member_attributes: Some(attributes),
+            });
+        }
+        "version" => {
+            let ver = words[0].into();
+            request.cluster_version_set = Some(mb::ClusterVersionSetRequest { ver });
+        }
         "alarm" => request.alarm = Some(alarm(&words)),
         "auth" => request.auth_enable = Some(pb::AuthEnableRequest {}),
         other => panic!("no such entry: {other}"),
