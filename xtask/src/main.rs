@@ -3,6 +3,7 @@
 mod ci;
 mod codegen;
 mod fuzz;
+mod sim;
 mod tidy;
 
 use std::path::{Path, PathBuf};
@@ -15,6 +16,7 @@ const USAGE: &str = "usage: cargo xtask <task>
   tidy                 the walls that no compiler sees
   codegen [--check]    Rust from proto/
   fuzz [seconds]       each fuzz target for a short while (default 20 s)
+  sim [...]            simulated clusters: --seeds N, --from S, or --seed S to replay one
   bench [...]          ketch beside etcd; see docs/performance.md";
 
 fn main() -> Result<()> {
@@ -29,6 +31,7 @@ fn main() -> Result<()> {
         ["codegen", "--check"] => codegen::run(&root, true),
         ["fuzz"] => fuzz::run(&root, 20),
         ["fuzz", seconds] => fuzz::run(&root, seconds.parse()?),
+        ["sim", rest @ ..] => sim::run(&root, rest),
         ["bench", rest @ ..] => ci::bench(&root, rest),
         _ => bail!("{USAGE}"),
     }

@@ -111,6 +111,9 @@ pub enum Fact {
     /// A member handed entries (replacing all at and after the first) and its hard state to its
     /// log.
     Logged { member: MemberId, entries: Vec<EntryMark>, term: Term, vote: MemberId, commit: Index },
+    /// A member took a snapshot into its log, which begins anew behind it; its state follows with
+    /// [`Fact::Installed`].
+    Received { member: MemberId, index: Index, term: Term },
     /// A member replaced its state by a received snapshot.
     Installed { member: MemberId, index: Index, term: Term },
     /// A member applied an entry; `revision` is that of its store afterwards.

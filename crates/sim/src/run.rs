@@ -1,6 +1,7 @@
 //! One seed, from its beginning to the verdict.
 
 use std::any::Any;
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::checks::{self, Violation};
@@ -12,6 +13,8 @@ use crate::world::{Recorder, World};
 pub struct Options {
     /// Sum up all facts, so that two runs can be compared.
     pub digest: bool,
+    /// How many of the last facts are kept; they are told in any case.
+    pub tail_facts: usize,
 }
 
 /// What came of a seed.
@@ -31,13 +34,15 @@ pub struct Report {
     pub seen: Vec<(&'static str, u64)>,
     /// What must not have happened.
     pub violation: Option<Violation>,
+    /// What happened in the world, how often: to see that it does happen.
+    pub tally: BTreeMap<&'static str, u64>,
     /// The last facts before the end.
     pub tail: Vec<(Moment, Fact)>,
 }
 
 /// Runs a seed with all checks.
 pub fn run(seed: u64, options: Options) -> Report {
-    let recorder = Recorder::new(checks::all(), options.digest);
+    let recorder = Recorder::new(checks::all(), options);
     let mut world = World::new(seed, recorder);
     let ended = catch_unwind(AssertUnwindSafe(|| world.run()));
     let simulated_ms = world.now_ms();
@@ -55,10 +60,8 @@ pub fn run(seed: u64, options: Options) -> Report {
         simulated_ms,
         seen: recorder.seen().to_vec(),
         violation: recorder.violation().cloned(),
-        tail: match recorder.violation() {
-            Some(_) => recorder.tail().cloned().collect(),
-            None => Vec::new(),
-        },
+        tally: recorder.tally().clone(),
+        tail: recorder.tail().cloned().collect(),
     }
 }
 

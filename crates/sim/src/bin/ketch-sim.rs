@@ -1,5 +1,6 @@
 //! `ketch-sim`: runs seeds, on all cores it is given, and says which one fails.
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -50,9 +51,8 @@ fn parse(mut words: impl Iterator<Item = String>) -> Option<Wish> {
 
 fn one(seed: u64, facts: usize) -> ExitCode {
     let began = Instant::now();
-    let report = run(seed, Options { digest: true });
-    let skipped = report.tail.len().saturating_sub(facts);
-    for (at, fact) in &report.tail[skipped..] {
+    let report = run(seed, Options { digest: true, tail_facts: facts });
+    for (at, fact) in &report.tail {
         println!("{:>7} ms {:>7}  {fact:?}", at.ms, at.step);
     }
     println!("{}", report.nature);
@@ -80,12 +80,23 @@ fn verdict(report: &Report) -> ExitCode {
     }
 }
 
+fn add(
+    sums: &Mutex<BTreeMap<&'static str, u64>>,
+    more: impl IntoIterator<Item = (&'static str, u64)>,
+) {
+    let mut sums = sums.lock().expect("no thread panics");
+    for (name, count) in more {
+        *sums.entry(name).or_default() += count;
+    }
+}
+
 fn many(wish: &Wish) -> ExitCode {
     let began = Instant::now();
     let next = AtomicU64::new(wish.from);
     let end = wish.from.saturating_add(wish.seeds);
     let failed = Mutex::new(Vec::new());
-    let seen = Mutex::new(std::collections::BTreeMap::<&'static str, u64>::new());
+    let seen = Mutex::new(BTreeMap::<&'static str, u64>::new());
+    let tally = Mutex::new(BTreeMap::<&'static str, u64>::new());
     std::thread::scope(|scope| {
         for _ in 0..wish.jobs.max(1) {
             scope.spawn(|| {
@@ -98,16 +109,18 @@ fn many(wish: &Wish) -> ExitCode {
                     if verdict(&report) == ExitCode::FAILURE {
                         failed.lock().expect("no thread panics").push(seed);
                     }
-                    let mut seen = seen.lock().expect("no thread panics");
-                    for (name, count) in report.seen {
-                        *seen.entry(name).or_default() += count;
-                    }
+                    add(&seen, report.seen);
+                    add(&tally, report.tally);
                 }
             });
         }
     });
     let seconds = began.elapsed().as_secs_f64();
     println!("{} seeds in {seconds:.1} s: {:.2} a second", wish.seeds, wish.seeds as f64 / seconds);
+    for (name, count) in &tally.into_inner().expect("no thread panics") {
+        println!("  {name}: {count}");
+    }
+    println!("what the checks compared:");
     let seen = seen.into_inner().expect("no thread panics");
     let blind: Vec<_> = seen.iter().filter(|(_, count)| **count == 0).collect();
     for (name, count) in &seen {

@@ -116,6 +116,10 @@ impl World {
         caller.calls = false;
         // A member that is down or stopping is left.
         let leave = matches!(outcome, Outcome::Refused(code) if is_about_the_member(code));
+        self.recorder.count(match &outcome {
+            Outcome::Refused(_) => "call refused",
+            _ => "call answered",
+        });
         self.note(Fact::Returned { call, outcome: outcome.clone() });
         self.learn(client, &what, &outcome);
         if leave || self.seats[self.clients[client].slot].life.is_none() {
@@ -127,6 +131,7 @@ impl World {
     pub(crate) fn lose_patience(&mut self, call: CallId) {
         let Some(Pending { client, what }) = self.pending.remove(&call) else { return };
         self.clients[client].calls = false;
+        self.recorder.count("call timed out");
         self.note(Fact::Returned { call, outcome: Outcome::Unknown });
         self.learn(client, &what, &Outcome::Unknown);
         self.move_client(client);

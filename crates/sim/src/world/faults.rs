@@ -31,6 +31,26 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Crash => "fault: crash",
+            Self::CrashAll => "fault: crash of all",
+            Self::Partition => "fault: partition",
+            Self::Isolation => "fault: isolation",
+            Self::OneWay => "fault: one-way cut",
+            Self::Pause => "fault: pause",
+            Self::SlowDisk => "fault: slow disk",
+            Self::StalledDisk => "fault: stalled disk",
+            Self::DiskError => "fault: disk error",
+            Self::FullDisk => "fault: full disk",
+            Self::BitFlip => "fault: bit flip",
+            Self::ClockJump => "fault: clock jump",
+            Self::Transfer => "fault: transfer",
+            Self::Membership => "fault: membership",
+            Self::Reclaim => "fault: reclaim",
+        }
+    }
+
     pub(crate) const ALL: &'static [Self] = &[
         Self::Crash,
         Self::CrashAll,
@@ -88,6 +108,7 @@ impl World {
     }
 
     fn begin(&mut self, kind: Kind) {
+        self.recorder.count(kind.name());
         match kind {
             Kind::Crash => self.crash_one(),
             Kind::CrashAll => self.crash_all(),

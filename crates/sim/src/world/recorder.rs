@@ -1,12 +1,10 @@
 //! The facts of a run: numbered, shown to the checks, summed up, the last ones kept.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use crate::checks::{Check, Violation};
 use crate::fact::{Fact, Moment};
-
-/// Facts kept for people.
-const TAIL_FACTS: usize = 4_000;
+use crate::run::Options;
 
 /// Shows facts to checks.
 pub(crate) struct Recorder {
@@ -14,19 +12,24 @@ pub(crate) struct Recorder {
     steps: u64,
     digest: Option<u64>,
     tail: VecDeque<(Moment, Fact)>,
+    tail_facts: usize,
     violation: Option<Violation>,
+    /// What happened in the world, how often.
+    tally: BTreeMap<&'static str, u64>,
     /// What each check looked at, by its name.
     seen: Vec<(&'static str, u64)>,
 }
 
 impl Recorder {
-    pub(crate) fn new(checks: Vec<Box<dyn Check>>, with_digest: bool) -> Self {
+    pub(crate) fn new(checks: Vec<Box<dyn Check>>, options: Options) -> Self {
         Self {
             checks,
             steps: 0,
-            digest: with_digest.then_some(0xcbf2_9ce4_8422_2325),
-            tail: VecDeque::with_capacity(TAIL_FACTS),
+            digest: options.digest.then_some(0xcbf2_9ce4_8422_2325),
+            tail: VecDeque::new(),
+            tail_facts: options.tail_facts,
             violation: None,
+            tally: BTreeMap::new(),
             seen: Vec::new(),
         }
     }
@@ -43,10 +46,12 @@ impl Recorder {
             let found = self.checks.iter_mut().find_map(|check| check.see(at, &fact).err());
             self.violation = found;
         }
-        if self.tail.len() == TAIL_FACTS {
-            self.tail.pop_front();
+        if self.tail_facts > 0 {
+            if self.tail.len() == self.tail_facts {
+                self.tail.pop_front();
+            }
+            self.tail.push_back((at, fact));
         }
-        self.tail.push_back((at, fact));
     }
 
     pub(crate) fn violate(&mut self, at: Moment, what: String) {
@@ -67,6 +72,15 @@ impl Recorder {
                 }
             }
         }
+    }
+
+    /// Something happened in the world that no fact tells.
+    pub(crate) fn count(&mut self, what: &'static str) {
+        *self.tally.entry(what).or_default() += 1;
+    }
+
+    pub(crate) fn tally(&self) -> &BTreeMap<&'static str, u64> {
+        &self.tally
     }
 
     pub(crate) fn steps(&self) -> u64 {

@@ -125,6 +125,7 @@ impl World {
                 self.note(Fact::WatchProgress { watch: key, revision });
             }
             Output::Canceled { compact_revision, .. } => {
+                self.recorder.count("watch canceled");
                 self.note(Fact::WatchCanceled { watch: key, compact_revision });
                 self.watch_anew(watch, compact_revision);
             }

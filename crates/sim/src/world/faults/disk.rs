@@ -84,6 +84,7 @@ impl World {
         let mask = 1 << self.rng.below(8);
         if disk.flip(file, offset, mask).is_ok() {
             self.seats[slot].damaged = true;
+            self.recorder.count("bits flipped");
         }
     }
 }

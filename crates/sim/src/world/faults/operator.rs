@@ -126,6 +126,12 @@ impl World {
     }
 
     fn done(&mut self, goal: Goal) {
+        self.recorder.count(match goal {
+            Goal::Learner(_) => "learner added",
+            Goal::Voter(_) => "voter added",
+            Goal::Promote(_) => "learner promoted",
+            Goal::Remove(_) => "member removed",
+        });
         match goal {
             Goal::Learner(slot) | Goal::Voter(slot) => {
                 self.seats[slot].standing = Standing::Wanted;

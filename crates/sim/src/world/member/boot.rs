@@ -150,6 +150,7 @@ impl World {
         let seat = &mut self.seats[slot];
         let (member, damaged) = (seat.id, seat.damaged);
         seat.refused = true;
+        self.recorder.count("start refused");
         self.note(Fact::Halted { member, why: format!("refuses to start: {why}") });
         if !damaged {
             self.violate(format!("member {member} refuses to start on a sound disk: {why}"));

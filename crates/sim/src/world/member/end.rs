@@ -23,6 +23,7 @@ impl World {
         let Some(life) = self.seats[slot].life.take() else { return };
         let seat = &self.seats[slot];
         let (member, sound) = (seat.id, !seat.failing && !seat.damaged);
+        self.recorder.count("member halted");
         self.note(Fact::Halted { member, why: why.clone() });
         if sound {
             self.violate(format!("member {member} stops without cause: {why}"));

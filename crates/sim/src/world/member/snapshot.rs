@@ -28,6 +28,7 @@ pub(crate) struct Parcel {
 impl World {
     /// Takes a view and sends it.
     pub(crate) fn send_snapshot(&mut self, slot: usize, message: Message) {
+        self.recorder.count("snapshot sent");
         let peer = MemberId(message.to());
         let Some(life) = &self.seats[slot].life else { return };
         let parcel = match pack(life.backend.view(), message) {
@@ -100,6 +101,7 @@ impl World {
                 return;
             }
         }
+        self.recorder.count("snapshot installed");
         self.note(Fact::Installed { member, index, term: Term(metadata.term()) });
         self.watch_job(slot, WatchJob::Reloaded);
         let disk = &self.seats[slot].disk;

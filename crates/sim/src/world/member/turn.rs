@@ -74,6 +74,10 @@ impl World {
     /// A job for the log.
     fn append(&mut self, slot: usize, job: LogJob) {
         let member = self.seats[slot].id;
+        if let Some(received) = &job.received {
+            let (index, term) = (Index(received.index()), Term(received.term()));
+            self.note(Fact::Received { member, index, term });
+        }
         let Some(life) = &mut self.seats[slot].life else { return };
         if !job.entries.is_empty() || job.hard_state.is_some() {
             life.hard_state = job.hard_state.unwrap_or(life.hard_state);
