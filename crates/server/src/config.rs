@@ -1,9 +1,12 @@
 //! What the operator asked for: flags, environment, file, checked and typed.
 
+mod clustering;
 mod duration;
 pub(crate) mod flags;
+pub(crate) mod initial_cluster;
 mod resolve;
 mod sources;
+mod urls;
 mod usage;
 
 use std::collections::BTreeSet;
@@ -36,12 +39,9 @@ pub(crate) enum ConfigError {
          (either unset environment variable or disable flag))"
     )]
     Shadowed(String),
-    /// The name is not among the initial members: exit 1.
-    #[error("couldn't find local name {0:?} in the initial cluster configuration")]
-    NameMissing(String),
-    /// The initial members and this member's own URLs do not agree: exit 1.
+    /// A beginning that cannot be made: exit 1.
     #[error("{0}")]
-    Discovery(String),
+    Bootstrap(String),
 }
 
 /// When history is compacted without being asked.

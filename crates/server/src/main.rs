@@ -39,7 +39,7 @@ fn main() -> ExitCode {
     let code = match run(config) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!(fatal = true, error = %format!("{error:#}"), "ketch failed to start");
+            tracing::error!(fatal = true, error = %format!("{error:#}"), "discovery failed");
             ExitCode::FAILURE
         }
     };
@@ -87,9 +87,7 @@ fn refuse(error: &ConfigError) -> ExitCode {
             ExitCode::from(2)
         }
         ConfigError::Verify(_) => refuse_in_log("warn", "failed to verify flags", error, None),
-        ConfigError::NameMissing(_) | ConfigError::Discovery(_) => {
-            refuse_in_log("fatal", "discovery failed", error, None)
-        }
+        ConfigError::Bootstrap(_) => refuse_in_log("fatal", "discovery failed", error, None),
         ConfigError::Shadowed(variable) => {
             let text = error.to_string();
             refuse_in_log("fatal", &text, error, Some(variable))

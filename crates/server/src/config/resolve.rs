@@ -1,7 +1,7 @@
 //! From raw settings to the typed configuration, with etcd's checks and texts.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use ketch_base::limits;
@@ -9,10 +9,15 @@ use url::Url;
 
 use super::flags::{FLAGS, Support};
 use super::sources::{Settings, boolean};
-use super::{AutoCompaction, Config, ConfigError, LogConfig, duration};
+use super::urls::{advertised, listened};
+use super::{AutoCompaction, Config, ConfigError, LogConfig, clustering, duration};
 
 /// etcd's upper bound of `--election-timeout`.
 const ELECTION_MS_MAX: u64 = 50_000;
+/// How often all members' hashes are compared unless told: each time everything is read once.
+const CORRUPT_CHECK_TIME: Duration = Duration::from_secs(12 * 60 * 60);
+/// Shorter time-outs of peer connections are raised to this, as in etcd.
+const RAFT_TIMEOUT_MIN: Duration = Duration::from_secs(5);
 const SNAPSHOT_COUNT: u64 = limits::SNAPSHOT_COUNT_ENTRIES;
 const CATCHUP: u64 = limits::SNAPSHOT_CATCHUP_ENTRIES;
 const GATES: [&str; 11] = [
@@ -36,39 +41,38 @@ pub(super) fn resolve(settings: Settings) -> Result<Config, ConfigError> {
     let (heartbeat_ms, election_ms) = timing(&settings)?;
     let name = settings.get("name").to_owned();
     let (data_dir, wal_dir) = folders(&settings, &name);
-    // As in etcd, what a member was founded with is not looked at again.
-    let peer_urls = if has_log(&wal_dir) {
-        advertised(settings.get("initial-advertise-peer-urls"))?
-    } else {
-        initial_cluster(&settings, &name)?
-    };
-    let gate = |wanted: &str| feature_gates.iter().find(|(gate, _)| gate == wanted);
-    let is_on = |name: &str| gate(name).is_some_and(|(_, on)| *on);
-    let not_off = |name: &str| gate(name).is_none_or(|(_, on)| *on);
+    let clustering = clustering::resolve(&settings, &name, &wal_dir)?;
+    let gate = |name: &str| gate(&feature_gates, name);
+    // Checks that cost next to nothing are on unless somebody says otherwise.
+    let is_on = |name: &str| gate(name).unwrap_or(false);
+    let not_off = |name: &str| gate(name).unwrap_or(true);
     Ok(Config {
         data_dir,
         wal_dir,
         listen_client_urls: listen_urls(&settings, "listen-client-urls")?,
-        advertise_client_urls: advertised(settings.get("advertise-client-urls"))?,
+        advertise_client_urls: advertised(
+            "advertise-client-urls",
+            settings.get("advertise-client-urls"),
+        )?,
         listen_peer_urls: listen_urls(&settings, "listen-peer-urls")?,
         listen_metrics_urls: listen_urls(&settings, "listen-metrics-urls")?,
-        initial_cluster: vec![(name.clone(), peer_urls.clone())],
-        peer_urls,
-        discovery: None,
+        initial_cluster: clustering.members,
+        peer_urls: clustering.peer_urls,
+        initial_cluster_token: clustering.token,
+        initial_cluster_existing: settings.get("initial-cluster-state") == "existing",
+        discovery: clustering.discovery,
         strict_reconfig_check: on(&settings, "strict-reconfig-check"),
         force_new_cluster: on(&settings, "force-new-cluster"),
         initial_corrupt_check: not_off("InitialCorruptCheck"),
-        corrupt_check_time: time(&settings, "corrupt-check-time"),
+        corrupt_check_time: corrupt_check_time(&settings),
         compact_hash_check: not_off("CompactHashCheck"),
-        compact_hash_check_time: time(&settings, "compact-hash-check-time"),
+        compact_hash_check_time: hash_check_time(&settings)?,
         downgrade_check_time: time(&settings, "downgrade-check-time"),
-        learners_max: size(&settings, "max-learners"),
+        learners_max: learners_max(&settings)?,
         lease_checkpoint: is_on("LeaseCheckpoint"),
         lease_checkpoint_persist: is_on("LeaseCheckpointPersist"),
-        raft_read_timeout: time(&settings, "raft-read-timeout"),
-        raft_write_timeout: time(&settings, "raft-write-timeout"),
-        initial_cluster_token: settings.get("initial-cluster-token").to_owned(),
-        initial_cluster_existing: settings.get("initial-cluster-state") == "existing",
+        raft_read_timeout: time(&settings, "raft-read-timeout").max(RAFT_TIMEOUT_MIN),
+        raft_write_timeout: time(&settings, "raft-write-timeout").max(RAFT_TIMEOUT_MIN),
         heartbeat_ms,
         election_ms,
         election_tick_advance: on(&settings, "initial-election-tick-advance"),
@@ -109,6 +113,39 @@ pub(super) fn resolve(settings: Settings) -> Result<Config, ConfigError> {
         name,
         warnings: settings.warnings,
     })
+}
+
+/// What was said of a gate: by its name, or with all of its kind.
+fn gate(gates: &[(String, bool)], name: &str) -> Option<bool> {
+    let said = |name: &str| gates.iter().rev().find(|(gate, _)| gate == name).map(|(_, on)| *on);
+    said(name).or_else(|| said("AllAlpha"))
+}
+
+/// Zero turns it off, as in etcd; unlike there it is on when nothing is said.
+fn corrupt_check_time(settings: &Settings) -> Duration {
+    match settings.is_set("corrupt-check-time") {
+        true => time(settings, "corrupt-check-time"),
+        false => CORRUPT_CHECK_TIME,
+    }
+}
+
+fn hash_check_time(settings: &Settings) -> Result<Duration, ConfigError> {
+    let value = time(settings, "compact-hash-check-time");
+    if value.is_zero() {
+        let why = "--compact-hash-check-time must be >0 (set to 0s)";
+        return Err(ConfigError::Verify(why.to_owned()));
+    }
+    Ok(value)
+}
+
+fn learners_max(settings: &Settings) -> Result<usize, ConfigError> {
+    usize::try_from(settings.get("max-learners").parse::<i64>().unwrap_or(1)).map_err(|_| {
+        ConfigError::Bootstrap("membership: too many learner members in cluster".to_owned())
+    })
+}
+
+fn listen_urls(settings: &Settings, name: &str) -> Result<Vec<Url>, ConfigError> {
+    listened(name, settings.get(name))
 }
 
 /// The data folder, and the log's within it unless it was put elsewhere.
@@ -163,13 +200,16 @@ fn check_words(settings: &Settings) -> Result<(), ConfigError> {
                 .to_owned(),
         );
     }
-    if settings.get("discovery-fallback") == "proxy" {
-        return verify(
+    match settings.get("discovery-fallback") {
+        "exit" => Ok(()),
+        "proxy" => verify(
             "v2 proxy is deprecated, and --discovery-fallback can't be configured as \"proxy\""
                 .to_owned(),
-        );
+        ),
+        other => Err(ConfigError::Usage(format!(
+            "invalid value {other:?} for flag -discovery-fallback: invalid value {other:?}"
+        ))),
     }
-    Ok(())
 }
 
 fn timing(settings: &Settings) -> Result<(u64, u64), ConfigError> {
@@ -195,129 +235,6 @@ fn timing(settings: &Settings) -> Result<(u64, u64), ConfigError> {
         ));
     }
     Ok((heartbeat, election))
-}
-
-fn has_log(wal_dir: &Path) -> bool {
-    let is_segment = |entry: std::io::Result<std::fs::DirEntry>| {
-        entry.is_ok_and(|entry| entry.path().extension().is_some_and(|end| end == "wal"))
-    };
-    std::fs::read_dir(wal_dir).is_ok_and(|entries| entries.into_iter().any(is_segment))
-}
-
-/// The peer URLs this member has in `--initial-cluster`.
-fn initial_cluster(settings: &Settings, name: &str) -> Result<Vec<String>, ConfigError> {
-    let advertised_peers = advertised(settings.get("initial-advertise-peer-urls"))?;
-    if !settings.is_set("initial-cluster") {
-        return Ok(advertised_peers);
-    }
-    let mut own = Vec::new();
-    let mut others = BTreeSet::new();
-    for pair in settings.get("initial-cluster").split(',').filter(|pair| !pair.is_empty()) {
-        let Some((member, address)) = pair.split_once('=') else {
-            return Err(ConfigError::Verify(format!(
-                "error setting up initial cluster: malformed pair {pair:?}"
-            )));
-        };
-        if member.trim() == name {
-            own.push(address.trim().to_owned());
-        } else {
-            others.insert(member.trim().to_owned());
-        }
-    }
-    if own.is_empty() {
-        return Err(ConfigError::NameMissing(name.to_owned()));
-    }
-    if !others.is_empty() {
-        return Err(ConfigError::Verify(format!(
-            "--initial-cluster: more than one member is not implemented yet (also names {})",
-            others.into_iter().collect::<Vec<_>>().join(", ")
-        )));
-    }
-    let mut declared = advertised(&own.join(","))?;
-    let mut wanted = advertised_peers;
-    declared.sort();
-    wanted.sort();
-    if declared != wanted {
-        let (declared, wanted) = (declared.join(","), wanted.join(","));
-        return Err(ConfigError::Discovery(format!(
-            "--initial-cluster has {name}={declared} but missing from \
-             --initial-advertise-peer-urls={wanted} (resolved urls: {wanted:?} != {declared:?})"
-        )));
-    }
-    Ok(declared)
-}
-
-/// Listen URLs bind by address: `localhost` or an IP, no path.
-fn listen_urls(settings: &Settings, name: &str) -> Result<Vec<Url>, ConfigError> {
-    let mut urls = Vec::new();
-    for text in settings.get(name).split(',').map(str::trim).filter(|text| !text.is_empty()) {
-        let url = parse_url(text)?;
-        let host = url.host_str().unwrap_or("");
-        let bare = host.trim_start_matches('[').trim_end_matches(']');
-        if host != "localhost" && bare.parse::<std::net::IpAddr>().is_err() {
-            return Err(ConfigError::Verify(format!("expected IP in URL for binding ({text})")));
-        }
-        if url.scheme() == "https" {
-            return Err(ConfigError::Verify(format!(
-                "--{name}: TLS is not implemented yet ({text})"
-            )));
-        }
-        urls.push(url);
-    }
-    Ok(urls)
-}
-
-fn advertised(text: &str) -> Result<Vec<String>, ConfigError> {
-    let mut urls = Vec::new();
-    for word in text.split(',').map(str::trim).filter(|word| !word.is_empty()) {
-        parse_url(word)?;
-        urls.push(word.to_owned());
-    }
-    urls.sort();
-    urls.dedup();
-    Ok(urls)
-}
-
-fn parse_url(text: &str) -> Result<Url, ConfigError> {
-    let url = checked_url(text).map_err(ConfigError::Verify)?;
-    if url.scheme().starts_with("unix") {
-        let why = format!("unix-socket listeners are not implemented yet: {text}");
-        return Err(ConfigError::Verify(why));
-    }
-    Ok(url)
-}
-
-/// A URL as etcd's flags take it, or why not in its words.
-pub(super) fn checked_url(text: &str) -> Result<Url, String> {
-    let url = match Url::parse(text) {
-        Ok(url) => url,
-        Err(_) if !text.contains(':') => {
-            return Err(format!("URL scheme must be http, https, unix, or unixs: {text}"));
-        }
-        Err(url::ParseError::EmptyHost) => return Err(no_port(text)),
-        Err(error) => return Err(format!("parse {text:?}: {error}")),
-    };
-    match url.scheme() {
-        "unix" | "unixs" => return Ok(url),
-        "http" | "https" => {}
-        _ => return Err(format!("URL scheme must be http, https, unix, or unixs: {text}")),
-    }
-    if url.port().is_none() && !text.trim_end_matches('/').ends_with(&default_port(&url)) {
-        return Err(no_port(text));
-    }
-    if url.path() != "/" {
-        return Err(format!("URL must not contain a path: {text}"));
-    }
-    Ok(url)
-}
-
-fn no_port(text: &str) -> String {
-    format!("URL address does not have the form \"host:port\": {text}")
-}
-
-/// The url crate hides a port that is the scheme's default; the text still shows it.
-fn default_port(url: &Url) -> String {
-    format!(":{}", url.port_or_known_default().unwrap_or(0))
 }
 
 fn auto_compaction(settings: &Settings) -> Result<AutoCompaction, ConfigError> {

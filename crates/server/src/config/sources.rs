@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use super::flags::{self, FLAGS, Flag, Kind, Support};
-use super::resolve::checked_url;
+use super::urls::checked_url;
 use super::{ConfigError, duration};
 
 /// Raw values by flag name, checked for their kind.
