@@ -1,18 +1,23 @@
 //! What is on disk: the working storage, the state machine over it, and the log.
 
+mod bootstrap;
+
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, anyhow, bail};
-use ketch_apply::{Config as MachineConfig, Machine, cluster_id, member_id};
+use anyhow::{Context, Result, bail};
+use bytes::Bytes;
+use ketch_apply::{Config as MachineConfig, Machine};
 use ketch_backend::{Backend, Config as BackendConfig, Drain};
-use ketch_base::{ClusterId, MemberId};
+use ketch_base::{ClusterId, Index, MemberId};
 use ketch_env::Disk;
 use ketch_env::real::RealDisk;
 use ketch_env::unsynced::UnsyncedDisk;
-use ketch_node::recover::{self, Begin, Founder, Founding, Kept, RecoverError, Started};
+use ketch_node::install;
+use ketch_node::recover::{self, Begin, Kept, Opened, RecoverError, Started};
 
 use crate::config::Config;
+use bootstrap::{Beginning, BootstrapError, Network, Outside};
 
 /// The name of the working storage under `member/snap`.
 const DATABASE: &str = "ketch.redb";
@@ -27,62 +32,136 @@ pub(super) struct Storage {
     pub(super) started: Started,
     /// The other members as known before the first entry is applied, with their peer URLs.
     pub(super) first_peers: Vec<(MemberId, Vec<String>)>,
+    /// The cluster has removed this member for good: it must stop.
+    pub(super) is_removed: bool,
 }
 
 impl Storage {
-    /// Opens or founds the member's data.
+    /// Opens the member's data, or makes it: then others may have to be asked, which can take as
+    /// long as they do not answer.
     pub(super) fn open(config: &Config) -> Result<Self> {
-        let disk = real_disk(config.no_fsync);
+        Self::open_with(config, real_disk(config.no_fsync), Network::new)
+    }
+
+    fn open_with<O: Outside>(
+        config: &Config,
+        disk: Arc<dyn Disk>,
+        outside: impl FnOnce() -> std::io::Result<O>,
+    ) -> Result<Self> {
         let snap = config.data_dir.join("member/snap");
         prepare(&disk, &config.data_dir, &snap)?;
         let path = snap.join(DATABASE);
-        let (backend, drain) = Backend::open(Arc::clone(&disk), &path, BackendConfig::default())
-            .with_context(|| format!("open the database {}", path.display()))?;
-        // A member that joins asks its peers who they are; alone there is nobody to ask.
-        let begin = (!config.initial_cluster_existing).then(|| Begin::Found(founding(config)));
+        let (backend, mut drain) =
+            Backend::open(Arc::clone(&disk), &path, BackendConfig::default())
+                .with_context(|| format!("open the database {}", path.display()))?;
+        take_up_snapshot(&disk, &snap, &backend, &mut drain)?;
         let kept = backend.durable();
-        let wal = ketch_wal::Config::default();
-        let log = recover::open(
-            &disk,
-            &config.wal_dir,
-            wal,
-            begin.as_ref(),
-            kept.index,
-            config.snapshot_catchup_entries,
-        )
-        .map_err(|error| match error {
-            // In etcd's words: alone there is no peer to ask.
-            RecoverError::NoLog => anyhow!(
-                "cannot fetch cluster info from peer urls: could not retrieve cluster \
-                 information from the given URLs"
-            ),
-            error => anyhow::Error::new(error)
-                .context(format!("open the log {}", config.wal_dir.display())),
-        })?;
-        if let Some(damage) = &log.repaired {
-            tracing::warn!(damage = %damage, "repaired a torn write at the end of the log");
-        }
+        let is_first = kept.index == Index(0) && !recover::has_log(&*disk, &config.wal_dir);
+        let beginning = match is_first {
+            true => Some(decide(config, &outside()?)?),
+            false => None,
+        };
+        let mut log = open_log(config, &disk, beginning.as_ref(), kept.index)?;
         let (member, cluster) = (log.member, log.cluster);
-        if log.is_new {
-            tracing::info!(
-                local_member_id = %member, cluster_id = %cluster, "starting local member"
-            );
-        } else {
-            tracing::info!(
-                local_member_id = %member, cluster_id = %cluster,
-                commit_index = kept.index.0, "restarting local member"
-            );
-        }
+        tell_start(config, &log, kept.index);
         let machine = Machine::open(backend.clone(), machine_config(config, member))
             .context("restore the state machine")?;
-        let started = log.join(Kept {
-            index: kept.index,
-            term: kept.term,
-            conf_state: machine.conf_state().clone(),
-        })?;
-        let first_peers = Vec::new();
-        Ok(Self { member, cluster, backend, drain, machine, started, first_peers })
+        let conf_state = machine.conf_state().clone();
+        let kept = Kept { index: kept.index, term: kept.term, conf_state };
+        let membership = machine.shared().membership();
+        let is_removed = membership.is_removed(member);
+        let first_peers = if config.force_new_cluster && !log.is_new {
+            tracing::warn!(local_member_id = %member, "discarding all other members, as forced");
+            log.alone(&kept, self_context(config, member)).context("force a new cluster")?;
+            Vec::new()
+        } else if let Some(beginning) = beginning {
+            beginning.others
+        } else {
+            let others = membership.members().filter(|other| other.id != member);
+            others.map(|other| (other.id, other.peer_urls.clone())).collect()
+        };
+        let started = log.join(kept)?;
+        Ok(Self { member, cluster, backend, drain, machine, started, first_peers, is_removed })
     }
+}
+
+/// A snapshot that was made ready but not taken up when the member stopped is committed state.
+fn take_up_snapshot(
+    disk: &Arc<dyn Disk>,
+    snap: &Path,
+    backend: &Backend,
+    drain: &mut Drain,
+) -> Result<()> {
+    if let Some((index, path)) = install::pending(&**disk, snap)
+        && index > backend.durable().index
+    {
+        tracing::info!(index = index.0, path = %path.display(), "taking up a received snapshot");
+        drain.install(&path).context("take up a received snapshot")?;
+    }
+    install::sweep(&**disk, snap).context("remove left-over snapshots")
+}
+
+fn decide(config: &Config, outside: &impl Outside) -> Result<Beginning, BootstrapError> {
+    let decided = bootstrap::decide(config, outside);
+    if let (Err(BootstrapError::Discovery(error)), Some(discovery)) = (&decided, &config.discovery)
+    {
+        tracing::warn!(
+            discovery = ?discovery, error = %error,
+            "failed to bootstrap; discovery token was already used"
+        );
+        tracing::warn!("do not reuse discovery token; generate a new one to bootstrap a cluster");
+    }
+    decided
+}
+
+fn open_log(
+    config: &Config,
+    disk: &Arc<dyn Disk>,
+    beginning: Option<&Beginning>,
+    kept: Index,
+) -> Result<Opened> {
+    let again = beginning.is_none().then(|| bootstrap::again(config)).flatten();
+    let open = |begin: Option<&Begin>| {
+        let (wal, catchup) = (ketch_wal::Config::default(), config.snapshot_catchup_entries);
+        recover::open(disk, &config.wal_dir, wal, begin, kept, catchup)
+    };
+    let opened = match open(beginning.map(|beginning| &beginning.begin).or(again.as_ref())) {
+        // It had joined and was told nothing yet: as in etcd, the settings of then hold.
+        Err(RecoverError::OtherCluster { .. }) => open(None),
+        opened => opened,
+    };
+    opened.with_context(|| format!("open the log {}", config.wal_dir.display()))
+}
+
+fn tell_start(config: &Config, log: &Opened, commit: Index) {
+    if let Some(damage) = &log.repaired {
+        tracing::warn!(damage = %damage, "repaired a torn write at the end of the log");
+    }
+    let (member, cluster) = (log.member, log.cluster);
+    if log.is_new {
+        tracing::info!(local_member_id = %member, cluster_id = %cluster, "starting local member");
+        return;
+    }
+    if config.discovery.is_some() {
+        tracing::warn!(
+            "discovery token is ignored since cluster already initialized; valid logs are found"
+        );
+    }
+    tracing::info!(
+        local_member_id = %member, cluster_id = %cluster,
+        commit_index = commit.0, "restarting local member"
+    );
+}
+
+/// What a member that is alone now says of itself, should its cluster not know it.
+fn self_context(config: &Config, id: MemberId) -> Bytes {
+    let member = ketch_apply::Member {
+        id,
+        peer_urls: config.peer_urls.clone(),
+        name: config.name.clone(),
+        ..Default::default()
+    };
+    member.context_json(None)
 }
 
 fn real_disk(unsafe_no_fsync: bool) -> Arc<dyn Disk> {
@@ -113,19 +192,5 @@ fn machine_config(config: &Config, local: MemberId) -> MachineConfig {
     }
 }
 
-/// The cluster this member would found: itself alone.
-fn founding(config: &Config) -> Founding {
-    let id = member_id(&config.peer_urls, &config.initial_cluster_token);
-    let member = ketch_apply::Member {
-        id,
-        peer_urls: config.peer_urls.clone(),
-        is_learner: false,
-        name: config.name.clone(),
-        client_urls: Vec::new(),
-    };
-    Founding {
-        member: id,
-        cluster: cluster_id(&[id]),
-        founders: vec![Founder { id, context: member.context_json(None) }],
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,92 @@
+//! The real outside: other members' peer ports, the DNS, a discovery service.
+
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::time::Duration;
+
+use ketch_base::MemberId;
+use ketch_peer::ask;
+use tokio::runtime::Runtime;
+
+use super::discovery::{self, DiscoveryError};
+use super::resolver;
+use super::same_urls::Lookup;
+use super::{Outside, Running};
+use crate::config::DiscoveryService;
+
+/// Asks over sockets; blocks the calling thread, which must be in no runtime.
+pub(in super::super) struct Network {
+    runtime: Runtime,
+}
+
+impl Network {
+    /// # Errors
+    /// The system gives no runtime.
+    pub(in super::super) fn new() -> std::io::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        Ok(Self { runtime })
+    }
+}
+
+impl Lookup for Network {
+    fn address(&self, host: &str, port: u16) -> Result<SocketAddr, String> {
+        let no_such = || format!("lookup {host}: no such host");
+        let bare = host.trim_start_matches('[').trim_end_matches(']');
+        // What is not from the system is from the resolver: it knows no such name.
+        let found = (bare, port).to_socket_addrs().map_err(|error| match error.raw_os_error() {
+            None => no_such(),
+            Some(_) => format!("lookup {host}: {error}"),
+        })?;
+        let mut found: Vec<SocketAddr> = found.collect();
+        // Go takes an IPv4 address where there is one.
+        found.sort_by_key(SocketAddr::is_ipv6);
+        found.into_iter().next().ok_or_else(no_such)
+    }
+
+    fn rest(&self, time: Duration) {
+        std::thread::sleep(time);
+    }
+}
+
+impl Outside for Network {
+    fn cluster(&self, urls: &[String], timeout: Duration) -> Result<Running, String> {
+        for url in urls {
+            match self.runtime.block_on(ask::cluster(std::slice::from_ref(url), timeout)) {
+                Ok(view) if view.members.is_empty() => {
+                    let why = "failed to get raft cluster member(s) from the given URLs";
+                    return Err(why.to_owned());
+                }
+                Ok(view) => return Ok(Running { cluster: view.cluster, members: view.members }),
+                Err(error) => {
+                    tracing::warn!(address = %url, error = %error, "failed to get cluster response");
+                }
+            }
+        }
+        Err("could not retrieve cluster information from the given URLs".to_owned())
+    }
+
+    fn cluster_version(&self, urls: &[String], timeout: Duration) -> Option<String> {
+        for url in urls {
+            match self.runtime.block_on(ask::version(url, timeout)) {
+                Ok(versions) => return Some(versions.cluster),
+                Err(error) => {
+                    tracing::warn!(address = %url, error = %error, "failed to get version");
+                }
+            }
+        }
+        None
+    }
+
+    fn discover(
+        &self,
+        service: &DiscoveryService,
+        id: MemberId,
+        own: &str,
+    ) -> Result<String, DiscoveryError> {
+        self.runtime.block_on(discovery::join(service, id, own))
+    }
+
+    fn srv(&self, service: &str, domain: &str) -> Result<Vec<(String, u16)>, String> {
+        let name = format!("_{service}._tcp.{domain}");
+        self.runtime.block_on(async { resolver::system()?.srv(&name).await })
+    }
+}
