@@ -87,6 +87,17 @@ impl<T> Sender<T> {
         Ok(())
     }
 
+    /// As [`Sender::try_send`], for small letters that must not wait behind a box full of large
+    /// ones: they may fill it to twice its limit.
+    pub(crate) fn try_send_urgent(&self, letter: T) -> Result<(), T> {
+        let mut state = self.0.state.lock();
+        if state.closed || state.queue.len() >= 2 * self.0.limit {
+            return Err(letter);
+        }
+        self.put(&mut state, letter);
+        Ok(())
+    }
+
     /// Puts a letter in whatever is there already: for the few letters that must not be lost and
     /// whose number something else bounds.
     pub(crate) fn send_above_limit(&self, letter: T) {
@@ -169,10 +180,12 @@ mod tests {
         let (sender, receiver) = mailbox(1);
         assert_eq!(sender.try_send(1), Ok(()));
         assert_eq!(sender.try_send(2), Err(2));
+        assert_eq!(sender.try_send_urgent(2), Ok(()));
+        assert_eq!(sender.try_send_urgent(3), Err(3));
         sender.send_above_limit(3);
         let mut got = Vec::new();
         receiver.receive(&mut got, None);
-        assert_eq!(got, [1, 3]);
+        assert_eq!(got, [1, 2, 3]);
         drop(receiver);
         assert_eq!(sender.try_send(4), Err(4));
         sender.send(5);

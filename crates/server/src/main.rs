@@ -2,12 +2,12 @@
 
 mod background;
 mod config;
+mod exit;
 mod lanes;
 mod logging;
 mod mailbox;
 mod member;
 mod metrics;
-mod peer_port;
 mod progress;
 mod read_gate;
 mod start;
@@ -17,6 +17,7 @@ mod waiters;
 use std::process::ExitCode;
 
 use config::{Config, ConfigError};
+use exit::Ending;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -60,12 +61,19 @@ fn warn(message: &str, fields: &[(&'static str, String)]) {
 
 fn run(config: Config) -> anyhow::Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
-    let running = start::start(config)?;
-    if let Some(signal) = signals.forever().next() {
+    let (exit, endings) = exit::exit();
+    let asker = exit.clone();
+    std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
+        for signal in signals.forever() {
+            asker.ask(Ending::Signal(signal));
+        }
+    })?;
+    let (running, ending) = start::start(config, exit)?.serve(&endings)?;
+    if let Ending::Signal(signal) = ending {
         let name = if signal == SIGTERM { "terminated" } else { "interrupt" };
         tracing::info!(signal = name, "received signal; shutting down");
     }
-    running.stop();
+    running.stop(ending);
     Ok(())
 }
 

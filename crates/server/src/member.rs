@@ -2,14 +2,20 @@
 //! mailboxes and the read sides of the core.
 
 mod cluster;
+mod forward;
 mod kv;
+mod lateness;
+mod leading;
 mod lease;
 mod maintenance;
+mod reconfig;
 mod snapshot;
 mod state;
 mod watch;
 
-use std::sync::Arc;
+pub(crate) use lease::checkpoint_request;
+
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -20,17 +26,19 @@ use ketch_base::{ClusterId, Code, MemberId, RequestId};
 use ketch_lease::Lessor;
 use ketch_mvcc::Reader;
 use ketch_node::Event;
+use ketch_peer::Links;
 use ketch_proto::etcdserverpb::{
     AlarmRequest, AlarmType, InternalRaftRequest, RequestHeader, ResponseHeader, alarm_request,
 };
 use prost::Message;
 use tokio::sync::watch as latest;
 
+use crate::exit::Exit;
 use crate::mailbox::Sender;
 use crate::metrics::{Counters, add};
 use crate::progress::Progress;
 use crate::read_gate::ReadGate;
-use crate::threads::{BackendJob, WatchJob};
+use crate::threads::{BackendJob, NodeTask, WatchJob};
 use crate::waiters::Waiters;
 
 /// The ports' implementation; clones share everything.
@@ -42,7 +50,7 @@ pub(crate) struct Inner {
     pub(crate) id: MemberId,
     pub(crate) cluster: ClusterId,
     pub(crate) options: Options,
-    pub(crate) node: Sender<Event>,
+    pub(crate) node: Sender<NodeTask>,
     pub(crate) backend_jobs: Sender<BackendJob>,
     pub(crate) watch_jobs: Sender<WatchJob>,
     pub(crate) backend: Backend,
@@ -57,6 +65,9 @@ pub(crate) struct Inner {
     /// The newest revision whose rows are physically gone.
     pub(crate) compacted: latest::Receiver<i64>,
     pub(crate) clock: Clock,
+    /// The way to the other members, once it is open.
+    pub(crate) links: OnceLock<Links>,
+    pub(crate) exit: Exit,
 }
 
 /// The settings the ports need.
@@ -65,6 +76,7 @@ pub(crate) struct Options {
     pub(crate) request_bytes_max: usize,
     pub(crate) election: Duration,
     pub(crate) warning_unary: Duration,
+    pub(crate) strict_reconfig: bool,
 }
 
 /// Milliseconds since the process began; the lease clock.
@@ -141,10 +153,11 @@ impl Member {
             return Err(Code::RequestTooLarge);
         }
         let outcome = self.waiters.register(id);
-        if self.node.try_send(Event::Propose { id, data }).is_err() {
+        if self.node.try_send(Event::Propose { id, data }.into()).is_err() {
             self.waiters.answer(id, Err(Code::RequestTooManyRequests));
         }
         let outcome = outcome.await.unwrap_or(Err(Code::Stopped));
+        let outcome = outcome.map_err(|code| self.why_late(code, since));
         self.counters.requests.note_since(op, &outcome, since);
         if outcome.is_err() {
             self.counters.proposal_failed();
@@ -152,25 +165,42 @@ impl Member {
         outcome
     }
 
+    /// As [`Member::propose`], but only while this member leads in the term of now: what a leader
+    /// sees on its own clock must not reach another one's log.
+    pub(crate) async fn propose_as_leader(
+        &self,
+        mut request: InternalRaftRequest,
+    ) -> Result<Answer, Code> {
+        let term = self.progress.term();
+        if !self.progress.is_leader() {
+            return Err(Code::NotLeader);
+        }
+        self.propose_in_term(term, &mut request).await
+    }
+
+    /// As [`Member::propose_as_leader`], in a term the caller knows.
+    pub(crate) async fn propose_in_term(
+        &self,
+        term: u64,
+        request: &mut InternalRaftRequest,
+    ) -> Result<Answer, Code> {
+        let id = self.request_ids.next();
+        request.header = Some(RequestHeader { id: id.0, ..Default::default() });
+        let outcome = self.waiters.register(id);
+        let data = request.encode_to_vec().into();
+        if self.node.try_send(NodeTask::AsLeader { term, id, data }).is_err() {
+            self.waiters.answer(id, Err(Code::RequestTooManyRequests));
+        }
+        outcome.await.unwrap_or(Err(Code::Stopped))
+    }
+
     /// Waits until this member has applied all that was committed when the call came.
     pub(crate) async fn linearize(&self) -> Result<(), Code> {
-        let (turn, question) = self.reads.join();
-        self.ask(question);
-        let outcome = turn.await.unwrap_or(Err(Code::Stopped));
+        let outcome = self.reads.join().await.unwrap_or(Err(Code::Stopped));
         if outcome.is_err() {
             add(&self.counters.read_indexes_failed, 1);
         }
         outcome
-    }
-
-    /// Puts a read question to the node; refusals are told to who asked.
-    pub(crate) fn ask(&self, mut question: Option<u64>) {
-        while let Some(token) = question {
-            question = match self.node.try_send(Event::Read { token }) {
-                Ok(()) => None,
-                Err(_) => self.reads.failed(token, Code::RequestTooManyRequests),
-            };
-        }
     }
 
     /// The quota at the door: refuses what would not fit and raises the alarm once.
@@ -200,7 +230,7 @@ impl Member {
         };
         let data = request.encode_to_vec().into();
         // A full mailbox means the next refused write tries again.
-        let _ = self.node.try_send(Event::Propose { id, data });
+        let _ = self.node.try_send(Event::Propose { id, data }.into());
     }
 
     /// Says so when a request took longer than the operator wants to hear of.

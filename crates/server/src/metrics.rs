@@ -66,6 +66,10 @@ pub(crate) struct Counters {
     pub(crate) slow_watchers: AtomicU64,
     pub(crate) wal_bytes: AtomicU64,
     pub(crate) defrag_inflight: AtomicU64,
+    pub(crate) late_heartbeats: AtomicU64,
+    pub(crate) learners_promoted: AtomicU64,
+    /// Promotions refused, by reason.
+    learners_refused: Mutex<BTreeMap<&'static str, u64>>,
 }
 
 struct Calls {
@@ -122,6 +126,9 @@ impl Counters {
             slow_watchers: zero(),
             wal_bytes: zero(),
             defrag_inflight: zero(),
+            late_heartbeats: zero(),
+            learners_promoted: zero(),
+            learners_refused: Mutex::default(),
         }
     }
 
@@ -133,6 +140,11 @@ impl Counters {
     /// A proposal came to nothing.
     pub(crate) fn proposal_failed(&self) {
         self.proposals_failed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A learner was not promoted.
+    pub(crate) fn learner_refused(&self, why: ketch_base::Code) {
+        *self.learners_refused.lock().entry(why.text()).or_default() += 1;
     }
 
     /// A lease was kept alive.
@@ -216,9 +228,6 @@ pub(crate) fn install_recorder() -> anyhow::Result<()> {
         if !names::LABELLED.contains(name) {
             let _ = histogram!(*name);
         }
-    }
-    for name in names::ZEROES {
-        counter!(*name).absolute(0);
     }
     gauge!("etcd_server_snapshot_apply_in_progress_total").set(0.0);
     Ok(())
@@ -337,6 +346,11 @@ fn counts(counters: &Counters) {
     counter!("etcd_debugging_mvcc_db_compaction_keys_total")
         .absolute(read(&counters.compacted_rows));
     gauge!("etcd_debugging_mvcc_db_compaction_last").set(read(&counters.last_compaction_s) as f64);
+    counter!("etcd_server_learner_promote_successes").absolute(read(&counters.learners_promoted));
+    for (reason, count) in &*counters.learners_refused.lock() {
+        counter!("etcd_server_learner_promote_failures", "Reason" => *reason).absolute(*count);
+    }
+    counter!("etcd_server_heartbeat_send_failures_total").absolute(read(&counters.late_heartbeats));
     health(counters);
     // The scrape that asks is counted when it is answered.
     gauge!("promhttp_metric_handler_requests_in_flight").set(1.0);

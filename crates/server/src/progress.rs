@@ -1,11 +1,14 @@
 //! How far the member has come, readable from every thread without a lock.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::Instant;
 
 use ketch_base::Code;
+use ketch_node::PeerStatus;
 use parking_lot::Mutex;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 /// Terms and indexes as the node and apply threads publish them.
 #[derive(Default)]
@@ -13,12 +16,31 @@ pub(crate) struct Progress {
     term: AtomicU64,
     leader: AtomicU64,
     is_leader: AtomicBool,
+    /// For those who wait for a change of it; the numbers above are for those who only look.
+    leadership: watch::Sender<Leadership>,
     leader_changes: AtomicU64,
     committed: AtomicU64,
     applied: AtomicU64,
+    is_learner: AtomicBool,
+    has_others: AtomicBool,
+    /// How this leader sees the members, once a tick; empty elsewhere.
+    peers: Mutex<Arc<[PeerStatus]>>,
     /// Requests to wake when the applied index arrives; looked at only if not 0.
     sleepers: AtomicUsize,
     asleep: Mutex<BTreeMap<u64, Vec<Wake>>>,
+}
+
+/// Who leads.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Leadership {
+    /// 0 when nobody is known to.
+    pub(crate) leader: u64,
+    /// The term it is in.
+    pub(crate) term: u64,
+    /// Whether it is this member.
+    pub(crate) is_self: bool,
+    /// When the newest leader was first heard of; `None` before the first.
+    pub(crate) elected: Option<Instant>,
 }
 
 /// How a sleeper is woken.
@@ -40,6 +62,11 @@ impl Progress {
         self.is_leader.load(Ordering::Relaxed)
     }
 
+    /// Who leads, now and at every change.
+    pub(crate) fn leadership(&self) -> watch::Receiver<Leadership> {
+        self.leadership.subscribe()
+    }
+
     /// Leaders seen so far.
     pub(crate) fn leader_changes(&self) -> u64 {
         self.leader_changes.load(Ordering::Relaxed)
@@ -55,14 +82,48 @@ impl Progress {
         self.applied.load(Ordering::Acquire)
     }
 
+    /// Whether this member receives the log without a vote.
+    pub(crate) fn is_learner(&self) -> bool {
+        self.is_learner.load(Ordering::Relaxed)
+    }
+
+    /// Whether the cluster has other members.
+    pub(crate) fn has_others(&self) -> bool {
+        self.has_others.load(Ordering::Relaxed)
+    }
+
+    /// How this leader saw the members at the last tick, itself too; empty elsewhere.
+    pub(crate) fn peers(&self) -> Arc<[PeerStatus]> {
+        Arc::clone(&self.peers.lock())
+    }
+
+    /// The node thread looked at the members.
+    pub(crate) fn set_peers(&self, peers: Vec<PeerStatus>) {
+        let mut known = self.peers.lock();
+        if **known != *peers {
+            *known = peers.into();
+        }
+    }
+
+    /// The apply thread saw who belongs to the cluster.
+    pub(crate) fn set_standing(&self, is_learner: bool, has_others: bool) {
+        self.is_learner.store(is_learner, Ordering::Relaxed);
+        self.has_others.store(has_others, Ordering::Relaxed);
+    }
+
     /// The node thread saw a leader, or lost one (0).
     pub(crate) fn set_leader(&self, leader: u64, term: u64, is_self: bool) {
-        if leader != 0 && self.leader.load(Ordering::Relaxed) != leader {
+        let is_other = leader != 0 && self.leader.load(Ordering::Relaxed) != leader;
+        if is_other {
             self.leader_changes.fetch_add(1, Ordering::Relaxed);
         }
         self.term.store(term, Ordering::Relaxed);
         self.leader.store(leader, Ordering::Relaxed);
         self.is_leader.store(is_self, Ordering::Relaxed);
+        self.leadership.send_modify(|known| {
+            let elected = if is_other { Some(Instant::now()) } else { known.elected };
+            *known = Leadership { leader, term, is_self, elected };
+        });
     }
 
     /// The node thread committed up to `index`.

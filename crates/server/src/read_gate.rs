@@ -4,15 +4,18 @@
 //! asked after it arrived.
 
 use ketch_base::Code;
+use ketch_node::Event;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
+use crate::mailbox::Sender;
 use crate::progress::{Progress, Wake};
+use crate::threads::NodeTask;
 
-/// Gathers readers into questions.
-#[derive(Default)]
+/// Gathers readers into questions and puts them to the node.
 pub(crate) struct ReadGate {
     state: Mutex<State>,
+    node: Sender<NodeTask>,
 }
 
 #[derive(Default)]
@@ -24,29 +27,36 @@ struct State {
 }
 
 impl ReadGate {
-    /// Joins the next question. The token is given when the caller must put it to the node.
-    pub(crate) fn join(&self) -> (oneshot::Receiver<Result<(), Code>>, Option<u64>) {
+    /// A gate in front of the node behind this mailbox.
+    pub(crate) fn new(node: Sender<NodeTask>) -> Self {
+        Self { state: Mutex::default(), node }
+    }
+
+    /// Joins the next question, putting it if none is under way.
+    pub(crate) fn join(&self) -> oneshot::Receiver<Result<(), Code>> {
         let (wake, receiver) = oneshot::channel();
-        let mut state = self.state.lock();
-        state.gathering.push(wake);
-        let question = if state.under_way { None } else { state.ask() };
-        (receiver, question)
+        let question = {
+            let mut state = self.state.lock();
+            state.gathering.push(wake);
+            if state.under_way { None } else { state.ask() }
+        };
+        self.put(question);
+        receiver
     }
 
-    /// The node answered: who asked may read once `index` is applied. Gives the next question.
-    pub(crate) fn ready(&self, token: u64, index: u64, progress: &Progress) -> Option<u64> {
-        let (served, next) = self.state.lock().close(token)?;
-        progress.when_applied(index, served);
-        next
-    }
-
-    /// The node refused, or the question could not be put.
-    pub(crate) fn failed(&self, token: u64, code: Code) -> Option<u64> {
-        let (served, next) = self.state.lock().close(token)?;
-        for wake in served {
-            let _ = wake.send(Err(code));
+    /// The node answered: who asked may read once `index` is applied. Puts the next question.
+    pub(crate) fn ready(&self, token: u64, index: u64, progress: &Progress) {
+        let closed = self.state.lock().close(token);
+        if let Some((served, next)) = closed {
+            progress.when_applied(index, served);
+            self.put(next);
         }
-        next
+    }
+
+    /// The node refused. Puts the next question.
+    pub(crate) fn failed(&self, token: u64, code: Code) {
+        let next = self.refuse(token, code);
+        self.put(next);
     }
 
     /// Ends every wait: the question under way is late, or the server stops.
@@ -65,6 +75,24 @@ impl ReadGate {
     pub(crate) fn under_way(&self) -> Option<u64> {
         let state = self.state.lock();
         state.under_way.then_some(state.token)
+    }
+
+    fn put(&self, mut question: Option<u64>) {
+        while let Some(token) = question {
+            question = match self.node.try_send(Event::Read { token }.into()) {
+                Ok(()) => None,
+                Err(_) => self.refuse(token, Code::RequestTooManyRequests),
+            };
+        }
+    }
+
+    /// Tells who asked `token`; gives the next question.
+    fn refuse(&self, token: u64, code: Code) -> Option<u64> {
+        let (served, next) = self.state.lock().close(token)?;
+        for wake in served {
+            let _ = wake.send(Err(code));
+        }
+        next
     }
 }
 
@@ -94,29 +122,52 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mailbox::{Receiver, mailbox};
+
+    fn gate(limit: usize) -> (ReadGate, Receiver<NodeTask>) {
+        let (node, questions) = mailbox(limit);
+        (ReadGate::new(node), questions)
+    }
+
+    /// The tokens put since the last look.
+    fn asked(questions: &Receiver<NodeTask>) -> Vec<u64> {
+        let mut tasks = Vec::new();
+        questions.receive(&mut tasks, Some(std::time::Instant::now()));
+        let token = |task| match task {
+            NodeTask::Event(Event::Read { token }) => token,
+            _ => panic!("only reads are asked"),
+        };
+        tasks.into_iter().map(token).collect()
+    }
 
     #[test]
     fn latecomers_wait_for_the_next_question() {
-        let (gate, progress) = (ReadGate::default(), Progress::default());
+        let ((gate, questions), progress) = (gate(8), Progress::default());
         progress.set_applied(10);
-        let (mut first, question) = gate.join();
-        assert_eq!(question, Some(1));
-        let (mut second, question) = gate.join();
-        assert_eq!(question, None);
-        assert_eq!(gate.ready(1, 10, &progress), Some(2));
+        let mut first = gate.join();
+        assert_eq!(asked(&questions), [1]);
+        let mut second = gate.join();
+        assert_eq!(asked(&questions), [0; 0]);
+        gate.ready(1, 10, &progress);
         assert!(matches!(first.try_recv(), Ok(Ok(()))));
         assert!(second.try_recv().is_err());
-        assert_eq!(gate.ready(1, 10, &progress), None, "answered already");
-        assert_eq!(gate.ready(2, 10, &progress), None);
+        assert_eq!(asked(&questions), [2]);
+        gate.ready(1, 10, &progress);
+        assert!(second.try_recv().is_err(), "answered already");
+        gate.ready(2, 10, &progress);
         assert!(matches!(second.try_recv(), Ok(Ok(()))));
         assert_eq!(gate.under_way(), None);
     }
 
     #[test]
-    fn a_refused_question_is_told_to_all() {
-        let gate = ReadGate::default();
-        let (mut reader, question) = gate.join();
-        assert_eq!(gate.failed(question.unwrap(), Code::NoLeader), None);
+    fn refusals_are_told_to_all() {
+        let (by_node, questions) = gate(8);
+        let mut reader = by_node.join();
+        assert_eq!(asked(&questions), [1]);
+        by_node.failed(1, Code::NoLeader);
         assert!(matches!(reader.try_recv(), Ok(Err(Code::NoLeader))));
+        let (by_mailbox, _questions) = gate(0);
+        let mut reader = by_mailbox.join();
+        assert!(matches!(reader.try_recv(), Ok(Err(Code::RequestTooManyRequests))));
     }
 }

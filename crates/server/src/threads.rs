@@ -5,11 +5,18 @@ mod backend;
 mod compactor;
 mod log;
 mod node;
+mod peers;
+mod standing;
 mod watch;
 
+use std::path::PathBuf;
+use std::sync::mpsc::SyncSender;
+
+use bytes::Bytes;
 use ketch_api::ports::{WatchCommand, WatchOutput};
-use ketch_base::Code;
+use ketch_base::{Code, RequestId};
 use ketch_mvcc::Committed;
+use ketch_node::Event;
 use tokio::sync::{mpsc, oneshot};
 
 pub(crate) use apply::{ApplyThread, Sinks};
@@ -17,7 +24,33 @@ pub(crate) use backend::{BackendThread, Pressure};
 pub(crate) use compactor::{CompactorThread, Wake};
 pub(crate) use log::{LogThread, STOP as STOP_LOG, prepare as prepare_segments};
 pub(crate) use node::{ApplyTask, NodeThread};
+pub(crate) use peers::{Peers, Place, SnapshotSender};
+pub(crate) use standing::{PeerUrls, Standing};
 pub(crate) use watch::WatchThread;
+
+/// What the node thread is told.
+pub(crate) enum NodeTask {
+    /// For the node as it is.
+    Event(Event),
+    /// A proposal that means something only while this member leads in `term`: what has expired,
+    /// what is left of a lease. Never forwarded to a leader that may know better.
+    AsLeader {
+        /// The term the decision was made in.
+        term: u64,
+        /// Answered with `NotLeader` if that is over.
+        id: RequestId,
+        /// The encoded request.
+        data: Bytes,
+    },
+    /// So many ticks of silence are known to have passed.
+    Advance(u32),
+}
+
+impl From<Event> for NodeTask {
+    fn from(event: Event) -> Self {
+        Self::Event(event)
+    }
+}
 
 /// What the backend thread is asked beside draining.
 pub(crate) enum BackendJob {
@@ -25,6 +58,13 @@ pub(crate) enum BackendJob {
     Drain,
     /// Give free pages back; answers when done.
     Reclaim(oneshot::Sender<Result<(), Code>>),
+    /// Put the database at `from` in the place of this one; answers when done.
+    Install {
+        /// Made from a received snapshot.
+        from: PathBuf,
+        /// Told when it is in place; failure ends the process.
+        done: SyncSender<()>,
+    },
     /// Drain everything and end.
     Stop,
 }
@@ -33,6 +73,8 @@ pub(crate) enum BackendJob {
 pub(crate) enum WatchJob {
     /// A commit, in order.
     Committed(Committed),
+    /// Another history is in place, in order with the commits.
+    Reloaded,
     /// A client stream opened; its outputs go there.
     Open {
         /// Of the stream, never used again.

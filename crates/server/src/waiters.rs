@@ -45,6 +45,11 @@ impl Waiters {
         }
     }
 
+    /// How long a request may take.
+    pub(crate) fn patience(&self) -> Duration {
+        self.patience
+    }
+
     /// Ends every wait that is over its time.
     pub(crate) fn sweep(&self) -> usize {
         let late: Vec<u64> = self

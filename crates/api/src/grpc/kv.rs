@@ -24,6 +24,9 @@ pub(super) async fn range<P: Ports, B: Inbound>(
 ) -> Response<Body> {
     let timeout = call.metadata.timeout;
     let reply = match call.request::<RangeRequest, P>(edge).await {
+        Ok(request) if !request.serializable && edge.ports.is_learner() => {
+            Err(Code::NotSupportedForLearner.into())
+        }
         Ok(request) => match checks::range(&request) {
             Ok(()) => within(timeout, edge.ports.range(request)).await,
             Err(code) => Err(code.into()),

@@ -33,12 +33,16 @@ impl Metadata {
         Self { client_version, needs_leader, timeout }
     }
 
-    /// What etcd checks before a handler: the version can be read, a leader is there if asked.
+    /// What etcd checks before a handler: a learner may serve it, the version can be read, a
+    /// leader is there if asked.
     pub(crate) fn admit<P: State + Observer>(
         &self,
         method: Method,
         ports: &P,
     ) -> Result<(), Status> {
+        if ports.is_learner() && !serves_as_learner(method) {
+            return Err(Status::from(Code::NotSupportedForLearner));
+        }
         match &self.client_version {
             Some(Ok(version)) => ports.client_version(method, version),
             Some(Err(code)) => return Err(Status::from(*code)),
@@ -49,6 +53,11 @@ impl Metadata {
         }
         Ok(())
     }
+}
+
+/// What a member without a vote may serve; of ranges, only those that ask for its own state.
+fn serves_as_learner(method: Method) -> bool {
+    matches!(method, Method::Range | Method::Status | Method::Snapshot)
 }
 
 /// Reads `grpc-timeout`, if there.

@@ -69,7 +69,7 @@ pub(super) fn resolve(settings: Settings) -> Result<Config, ConfigError> {
         compact_hash_check_time: hash_check_time(&settings)?,
         downgrade_check_time: time(&settings, "downgrade-check-time"),
         learners_max: learners_max(&settings)?,
-        lease_checkpoint: is_on("LeaseCheckpoint"),
+        lease_checkpoint: not_off("LeaseCheckpoint"),
         lease_checkpoint_persist: is_on("LeaseCheckpointPersist"),
         raft_read_timeout: time(&settings, "raft-read-timeout").max(RAFT_TIMEOUT_MIN),
         raft_write_timeout: time(&settings, "raft-write-timeout").max(RAFT_TIMEOUT_MIN),

@@ -5,6 +5,7 @@ use std::time::Instant;
 use ketch_api::ports::{Maintenance, Snapshot};
 use ketch_apply::Answer;
 use ketch_base::{Code, MemberId};
+use ketch_mvcc::HashKv;
 use ketch_proto::etcdserverpb::{
     AlarmRequest, AlarmResponse, AlarmType, DefragmentResponse, DowngradeInfo, DowngradeRequest,
     DowngradeResponse, HashKvRequest, HashKvResponse, HashResponse, InternalRaftRequest,
@@ -47,7 +48,7 @@ impl Maintenance for Member {
             raft_applied_index: self.progress.applied(),
             errors,
             db_size_in_use: self.size_in_use(),
-            is_learner: membership.member(self.id).is_some_and(|member| member.is_learner),
+            is_learner: self.progress.is_learner(),
             storage_version: STORAGE_VERSION.to_owned(),
             db_size_quota: self.shared.quota().limit_bytes(),
             downgrade_info: Some(DowngradeInfo {
@@ -100,13 +101,7 @@ impl Maintenance for Member {
     }
 
     async fn hash_kv(&self, request: HashKvRequest) -> Result<HashKvResponse, Code> {
-        let since = Instant::now();
-        let reader = self.reader.clone();
-        let hashed = tokio::task::spawn_blocking(move || reader.hash_kv(request.revision))
-            .await
-            .map_err(|_| Code::Stopped)?
-            .map_err(read_failed)?;
-        crate::metrics::observe("etcd_mvcc_hash_rev_duration_seconds", since.elapsed());
+        let hashed = self.hash_at(request.revision).await?;
         Ok(HashKvResponse {
             header: Some(self.header_at(hashed.revision)),
             hash: hashed.hash,
@@ -120,16 +115,9 @@ impl Maintenance for Member {
     }
 
     async fn move_leader(&self, request: MoveLeaderRequest) -> Result<MoveLeaderResponse, Code> {
-        if !self.progress.is_leader() {
-            return Err(Code::NotLeader);
-        }
-        let membership = self.shared.membership();
-        match membership.member(MemberId(request.target_id)) {
-            Some(target) if !target.is_learner && target.id == self.id => {
-                Ok(MoveLeaderResponse { header: None })
-            }
-            _ => Err(Code::BadLeaderTransferee),
-        }
+        self.hand_over(MemberId(request.target_id)).await?;
+        // etcd's answer has no header.
+        Ok(MoveLeaderResponse { header: None })
     }
 
     async fn downgrade(&self, request: DowngradeRequest) -> Result<DowngradeResponse, Code> {
@@ -163,6 +151,21 @@ impl Maintenance for Member {
 }
 
 impl Member {
+    /// The hash of the keys up to a revision, 0 for now; worked out aside.
+    ///
+    /// # Errors
+    /// `Compacted`, `FutureRev`.
+    pub(crate) async fn hash_at(&self, revision: i64) -> Result<HashKv, Code> {
+        let since = Instant::now();
+        let reader = self.reader.clone();
+        let hashed = tokio::task::spawn_blocking(move || reader.hash_kv(revision))
+            .await
+            .map_err(|_| Code::Stopped)?
+            .map_err(read_failed)?;
+        crate::metrics::observe("etcd_mvcc_hash_rev_duration_seconds", since.elapsed());
+        Ok(hashed)
+    }
+
     /// Bytes of the file that hold something: its own head and roots are never free.
     pub(crate) fn size_in_use(&self) -> i64 {
         self.backend.size_live().saturating_add(FILE_HEAD_BYTES)

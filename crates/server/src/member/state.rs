@@ -9,9 +9,6 @@ use ketch_proto::etcdserverpb::{AlarmMember, AlarmType, ResponseHeader};
 use super::Member;
 use crate::config::ETCD_VERSION;
 
-/// How often a stream that asked for a leader looks for one.
-const LEADER_LOOK: Duration = Duration::from_millis(100);
-
 impl State for Member {
     fn header(&self) -> ResponseHeader {
         self.header_now()
@@ -23,15 +20,21 @@ impl State for Member {
 
     async fn leader_lost(&self) {
         let patience = self.options.election * 3;
-        let mut without = Duration::ZERO;
-        while without < patience {
-            tokio::time::sleep(LEADER_LOOK).await;
-            without = if self.has_leader() { Duration::ZERO } else { without + LEADER_LOOK };
+        let mut leadership = self.progress.leadership();
+        loop {
+            // An error is the end of the process.
+            if leadership.wait_for(|leadership| leadership.leader == 0).await.is_err() {
+                return;
+            }
+            let back = leadership.wait_for(|leadership| leadership.leader != 0);
+            if tokio::time::timeout(patience, back).await.is_err() {
+                return;
+            }
         }
     }
 
     fn is_learner(&self) -> bool {
-        self.shared.membership().member(self.id).is_some_and(|member| member.is_learner)
+        self.progress.is_learner()
     }
 
     fn alarms(&self) -> Vec<AlarmMember> {

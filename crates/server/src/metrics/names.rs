@@ -48,10 +48,6 @@ pub(super) const LABELLED: &[&str] = &[
     "grpc_server_handling_seconds",
 ];
 
-/// What a single member never has to count.
-pub(super) const ZEROES: &[&str] =
-    &["etcd_server_heartbeat_send_failures_total", "etcd_server_learner_promote_successes"];
-
 /// Every histogram with its bucket bounds: doubling from the first, so many of them.
 pub(super) fn histograms() -> BTreeMap<&'static str, Vec<f64>> {
     let doubling =
@@ -153,6 +149,7 @@ const COUNTERS: &[(&str, &str)] = &[
     ("etcd_server_slow_read_indexes_total", "Questions for a read index that took too long."),
     ("etcd_server_heartbeat_send_failures_total", "Heartbeats sent late."),
     ("etcd_server_learner_promote_successes", "Learners promoted."),
+    ("etcd_server_learner_promote_failures", "Learners not promoted, by reason."),
     ("etcd_server_health_success", "Health pages that said yes."),
     ("etcd_server_health_failures", "Health pages that said no."),
     ("etcd_server_healthchecks_total", "Checks of livez and readyz by outcome."),

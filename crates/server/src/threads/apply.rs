@@ -1,36 +1,44 @@
 //! The apply thread: the only writer of history. Tells the hub, then the waiter.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
 
 use ketch_apply::{Answer, Applied};
 use ketch_backend::Backend;
-use ketch_base::limits;
+use ketch_base::{Index, RequestId, limits};
+use ketch_env::Disk;
 use ketch_lease::Lessor;
-use ketch_node::{ApplyJob, ApplyWorker, Event};
+use ketch_node::{ApplyJob, ApplyWorker, install};
 use ketch_proto::etcdserverpb::ResponseOp;
 use ketch_proto::etcdserverpb::response_op::Response;
+use ketch_raft_proto::raftpb::SnapshotMetadata;
 
 use super::node::ApplyTask;
-use super::{BackendJob, Pressure, WatchJob, fatal};
+use super::{BackendJob, NodeTask, Pressure, Standing, WatchJob, fatal};
 use crate::mailbox::{Receiver, Sender};
 use crate::member::{Clock, Member};
 use crate::metrics::{Counters, add, observe_plain};
 use crate::progress::Progress;
 use crate::threads::compactor::Wake;
-use crate::waiters::Waiters;
+use crate::waiters::{Outcome, Waiters};
 
 /// The owner of the state machine.
 pub(crate) struct ApplyThread {
     pub(crate) worker: ApplyWorker,
     pub(crate) tasks: Receiver<ApplyTask>,
-    pub(crate) node: Sender<Event>,
+    pub(crate) node: Sender<NodeTask>,
     pub(crate) sinks: Sinks,
     pub(crate) lessor: Lessor,
     pub(crate) clock: Clock,
     /// Leases are given this much more time when leadership comes.
     pub(crate) lease_extend: Duration,
+    /// Where received snapshots wait.
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) snap_dir: PathBuf,
+    pub(crate) standing: Standing,
 }
 
 /// Where the effects of an entry go.
@@ -50,12 +58,14 @@ pub(crate) struct Sinks {
 impl ApplyThread {
     /// Runs until told to stop.
     pub(crate) fn run(mut self) {
+        self.standing.changed();
         let mut tasks = Vec::new();
         loop {
             self.tasks.receive(&mut tasks, None);
             for task in tasks.drain(..) {
                 match task {
                     ApplyTask::Entries(job) => self.apply(job),
+                    ApplyTask::Install(metadata) => self.install(&metadata),
                     ApplyTask::Leading(true) => {
                         let extend = u64::try_from(self.lease_extend.as_millis()).unwrap_or(0);
                         self.lessor.promote(self.clock.now_ms(), extend);
@@ -72,14 +82,24 @@ impl ApplyThread {
         let backend = &sinks.backend;
         sinks.pressure.wait(|| backend.buffered_bytes());
         let mut since = Instant::now();
-        let event = self.worker.run(job, &mut |applied| {
+        let standing = &self.standing;
+        let mut changes = Vec::new();
+        let event = self.worker.run(job, &mut |mut applied| {
             let (op, is_ok) = (applied.op, applied.result.is_ok());
-            sinks.deliver(applied);
+            if let Some(change) = applied.change.take() {
+                changes.extend(sinks.deliver_change(standing, change.removed_self, applied));
+            } else {
+                sinks.deliver(applied);
+            }
             since = sinks.note_end(op, is_ok, since);
         });
         match event {
-            Ok(event) => self.node.send_above_limit(event),
+            Ok(event) => self.node.send_above_limit(event.into()),
             Err(error) => fatal("failed to apply a committed entry", &error),
+        }
+        // Only now: the next change would be refused until the node has heard of this one.
+        for (id, outcome) in changes {
+            sinks.waiters.answer(id, outcome);
         }
         if backend.buffered_bytes() > limits::BACKEND_BUFFER_BYTES / 8 {
             // A full mailbox means a drain is asked for already.
@@ -88,7 +108,60 @@ impl ApplyThread {
     }
 }
 
+impl ApplyThread {
+    /// A received snapshot takes the place of the state.
+    fn install(&mut self, metadata: &SnapshotMetadata) {
+        let since = Instant::now();
+        let index = metadata.index();
+        metrics::gauge!("etcd_server_snapshot_apply_in_progress_total").set(1.0);
+        tracing::info!(incoming_leader_snapshot_index = index, "applying snapshot");
+        let (done, installed) = sync_channel(1);
+        let from = self.snap_dir.join(install::prepared_name(Index(index)));
+        self.sinks.backend_jobs.send_above_limit(BackendJob::Install { from, done });
+        if installed.recv().is_err() {
+            // The backend thread is gone: the process is ending.
+            return;
+        }
+        let event = match self.worker.install(metadata) {
+            Ok(event) => event,
+            Err(error) => fatal("failed to take up a received snapshot", &error),
+        };
+        self.sinks.watch.send(WatchJob::Reloaded);
+        let _ = self.sinks.compactor.try_send(Wake::Work);
+        self.standing.changed();
+        self.sinks.progress.set_committed(index);
+        self.sinks.progress.set_applied(index);
+        self.node.send_above_limit(event.into());
+        if let Err(error) = self.sweep(index) {
+            tracing::warn!(error = %error, "failed to remove older received snapshots");
+        }
+        metrics::gauge!("etcd_server_snapshot_apply_in_progress_total").set(0.0);
+        tracing::info!(
+            incoming_leader_snapshot_index = index, took = ?since.elapsed(), "applied snapshot"
+        );
+    }
+
+    fn sweep(&self, index: u64) -> Result<(), install::InstallError> {
+        install::sweep_through(self.disk.as_ref(), &self.snap_dir, Index(index))
+    }
+}
+
 impl Sinks {
+    /// A membership change; its answer is to wait until the node has heard of it.
+    fn deliver_change(
+        &self,
+        standing: &Standing,
+        removed_self: bool,
+        applied: Applied,
+    ) -> Option<(RequestId, Outcome)> {
+        standing.changed();
+        self.progress.set_applied(applied.index.0);
+        if removed_self {
+            standing.removed_self();
+        }
+        Some((applied.request?, applied.result))
+    }
+
     fn deliver(&self, applied: Applied) {
         self.count(&applied);
         if let Some(committed) = applied.committed {

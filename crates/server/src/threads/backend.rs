@@ -9,7 +9,7 @@ use ketch_node::Event;
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::oneshot;
 
-use super::{BackendJob, fatal};
+use super::{BackendJob, NodeTask, fatal};
 use crate::mailbox::{Receiver, Sender};
 use crate::metrics::{Counters, observe};
 
@@ -37,7 +37,7 @@ impl Pressure {
 pub(crate) struct BackendThread {
     pub(crate) drain: Drain,
     pub(crate) jobs: Receiver<BackendJob>,
-    pub(crate) node: Sender<Event>,
+    pub(crate) node: Sender<NodeTask>,
     pub(crate) pressure: Arc<Pressure>,
     pub(crate) interval: Duration,
     pub(crate) counters: Arc<Counters>,
@@ -63,6 +63,13 @@ impl BackendThread {
                             reclaim_began = Instant::now();
                         }
                         reclaims.push(done);
+                    }
+                    BackendJob::Install { from, done } => {
+                        if let Err(error) = self.drain.install(&from) {
+                            fatal("failed to install a received snapshot", &error);
+                        }
+                        self.pressure.relieved.notify_all();
+                        let _ = done.send(());
                     }
                     BackendJob::Stop => stop = true,
                 }
@@ -95,7 +102,7 @@ impl BackendThread {
             if step.rows > 0 {
                 observe("etcd_disk_backend_commit_duration_seconds", since.elapsed());
             }
-            self.node.send_above_limit(Event::Durable { index: step.durable_index });
+            self.node.send_above_limit(Event::Durable { index: step.durable_index }.into());
             let goes_on = step.full || (all && step.more);
             if !goes_on {
                 return;

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use ketch_node::{Event, LogJob, LogWorker};
+use ketch_node::{LogJob, LogWorker};
 use ketch_wal::Preparer;
 
-use super::fatal;
+use super::{NodeTask, fatal};
 use crate::mailbox::{Receiver, Sender};
 use crate::metrics::{Counters, observe};
 
@@ -16,7 +16,7 @@ pub(crate) struct LogThread {
     pub(crate) worker: LogWorker,
     pub(crate) preparer: Preparer,
     pub(crate) jobs: Receiver<LogJob>,
-    pub(crate) node: Sender<Event>,
+    pub(crate) node: Sender<NodeTask>,
     pub(crate) counters: Arc<Counters>,
     /// Wakes who prepares the next segment.
     pub(crate) prepare: Sender<()>,
@@ -52,7 +52,7 @@ impl LogThread {
                     let _ = self.prepare.try_send(());
                 }
                 for event in events {
-                    self.node.send_above_limit(event);
+                    self.node.send_above_limit(event.into());
                 }
             }
             if stop {

@@ -4,10 +4,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ketch_base::Code;
-use ketch_node::{ApplyJob, Effect, Event, LogJob, Node};
+use ketch_node::{ApplyJob, Effect, Event, LogJob, Node, Role};
+use ketch_peer::Links;
+use ketch_raft_proto::raftpb::SnapshotMetadata;
 
-use super::fatal;
+use super::{NodeTask, SnapshotSender, fatal};
 use crate::mailbox::{Receiver, Sender};
+use crate::metrics::{Counters, add};
 use crate::progress::Progress;
 use crate::read_gate::ReadGate;
 use crate::waiters::Waiters;
@@ -15,14 +18,15 @@ use crate::waiters::Waiters;
 /// The owner of the node.
 pub(crate) struct NodeThread {
     pub(crate) node: Node,
-    pub(crate) events: Receiver<Event>,
-    /// To itself: reads that gathered while a question was under way.
-    pub(crate) own: Sender<Event>,
+    pub(crate) tasks: Receiver<NodeTask>,
     pub(crate) log: Sender<LogJob>,
     pub(crate) apply: Sender<ApplyTask>,
+    pub(crate) links: Links,
+    pub(crate) snapshots: SnapshotSender,
     pub(crate) waiters: Arc<Waiters>,
     pub(crate) reads: Arc<ReadGate>,
     pub(crate) progress: Arc<Progress>,
+    pub(crate) counters: Arc<Counters>,
     /// One Raft tick.
     pub(crate) heartbeat: Duration,
 }
@@ -31,6 +35,8 @@ pub(crate) struct NodeThread {
 pub(crate) enum ApplyTask {
     /// Entries to apply.
     Entries(ApplyJob),
+    /// A received snapshot to take the place of the state.
+    Install(SnapshotMetadata),
     /// Leadership came or went: leases are kept by the leader alone.
     Leading(bool),
     /// End.
@@ -40,7 +46,7 @@ pub(crate) enum ApplyTask {
 impl NodeThread {
     /// Runs until `Event::Stop` was carried out.
     pub(crate) fn run(mut self) {
-        let mut events = Vec::new();
+        let mut tasks = Vec::new();
         let mut effects = Vec::new();
         let mut next_tick = Instant::now() + self.heartbeat;
         // What recovery and a sole voter's election made due.
@@ -52,17 +58,45 @@ impl NodeThread {
                 }
                 self.carry_out(effect);
             }
-            self.events.receive(&mut events, Some(next_tick));
-            for event in events.drain(..) {
-                self.node.handle(event, &mut effects);
+            self.tasks.receive(&mut tasks, Some(next_tick));
+            for task in tasks.drain(..) {
+                self.take(task, &mut effects);
             }
-            if Instant::now() >= next_tick {
-                self.node.handle(Event::Tick, &mut effects);
+            let now = Instant::now();
+            if now >= next_tick {
+                self.tick(now - next_tick, &mut effects);
                 next_tick += self.heartbeat;
                 // A thread that slept too long must not make up for it in a burst of ticks.
-                next_tick = next_tick.max(Instant::now());
+                next_tick = next_tick.max(now);
             }
             self.node.flush(&mut effects);
+        }
+    }
+
+    fn take(&mut self, task: NodeTask, effects: &mut Vec<Effect>) {
+        match task {
+            NodeTask::Event(event) => self.node.handle(event, effects),
+            NodeTask::AsLeader { term, id, data } => {
+                let status = self.node.status();
+                if status.role == Role::Leader && status.term.0 == term {
+                    self.node.handle(Event::Propose { id, data }, effects);
+                } else {
+                    self.waiters.answer(id, Err(Code::NotLeader));
+                }
+            }
+            NodeTask::Advance(ticks) => self.node.advance(ticks),
+        }
+    }
+
+    fn tick(&mut self, late: Duration, effects: &mut Vec<Effect>) {
+        self.node.handle(Event::Tick, effects);
+        self.progress.set_peers(self.node.peers());
+        if late > self.heartbeat && self.progress.is_leader() && self.progress.has_others() {
+            add(&self.counters.late_heartbeats, 1);
+            tracing::warn!(
+                heartbeat_interval = ?self.heartbeat, exceeded_duration = ?late,
+                "leader failed to send out heartbeat on time; took too long, leader is overloaded"
+            );
         }
     }
 
@@ -76,9 +110,9 @@ impl NodeThread {
                 self.apply.send_above_limit(ApplyTask::Entries(job));
             }
             Effect::ReadReady { token, index } => {
-                self.ask(self.reads.ready(token, index.0, &self.progress));
+                self.reads.ready(token, index.0, &self.progress);
             }
-            Effect::ReadRefused { token, code } => self.ask(self.reads.failed(token, code)),
+            Effect::ReadRefused { token, code } => self.reads.failed(token, code),
             Effect::Refused { id, code } => self.waiters.answer(id, Err(code)),
             Effect::Leader { leader, term, is_self } => {
                 let leader = leader.map_or(0, |leader| leader.0);
@@ -90,23 +124,14 @@ impl NodeThread {
                 if was_self != is_self {
                     self.apply.send_above_limit(ApplyTask::Leading(is_self));
                 }
-                if leader == 0 {
-                    self.reads.abandon(Code::LeaderChanged);
-                }
             }
             Effect::Fatal(error) => fatal("the raft core refused to go on", &error),
-            // One member has nobody to send to.
-            Effect::Send(_) | Effect::SendSnapshot(_) | Effect::Install(_) => {}
+            Effect::Send(messages) => self.links.send(messages),
+            Effect::SendSnapshot(message) => self.snapshots.send(message),
+            Effect::Install(metadata) => {
+                self.apply.send_above_limit(ApplyTask::Install(metadata));
+            }
             Effect::Stopped => {}
-        }
-    }
-
-    fn ask(&self, mut question: Option<u64>) {
-        while let Some(token) = question {
-            question = match self.own.try_send(Event::Read { token }) {
-                Ok(()) => None,
-                Err(_) => self.reads.failed(token, Code::RequestTooManyRequests),
-            };
         }
     }
 }

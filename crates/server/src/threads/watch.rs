@@ -79,6 +79,7 @@ impl WatchThread {
                     fatal("failed to read what a watch asked for", &error);
                 }
             }
+            WatchJob::Reloaded => self.hub.reloaded(),
             WatchJob::Open { number, outputs } => {
                 let id = self.hub.open_stream();
                 streams.numbers.insert(id, number);
