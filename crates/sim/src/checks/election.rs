@@ -62,8 +62,9 @@ impl Check for Election {
         match fact {
             Fact::Leads { member, term } => self.leads(at, *member, *term),
             Fact::Logged { member, term, vote, .. } => self.votes(at, *member, (*term, *vote)),
-            Fact::Started { member, .. } | Fact::Crashed { member } => {
-                self.votes.remove(member);
+            // What was lost with a crash binds nobody; what is still there does.
+            Fact::Recovered { member, term, vote, .. } => {
+                self.votes.insert(*member, (*term, *vote));
                 Ok(())
             }
             _ => Ok(()),
@@ -101,10 +102,18 @@ mod tests {
 
     #[test]
     fn one_leader_per_term_and_one_vote() {
-        let crashed = Fact::Crashed { member: MemberId(1) };
+        let recovered = Fact::Recovered {
+            member: MemberId(1),
+            before: Index(0),
+            entries: Vec::new(),
+            term: Term(1),
+            vote: MemberId(0),
+            commit: Index(0),
+            applied: Index(0),
+        };
         let good = vec![vote(1, 1, 0), vote(1, 1, 2), leads(2, 1), vote(1, 1, 2), leads(3, 2)];
         assert_eq!(run(good), Ok(2));
-        assert_eq!(run(vec![vote(1, 1, 2), crashed, vote(1, 1, 3), leads(3, 1)]), Ok(1));
+        assert_eq!(run(vec![vote(1, 1, 2), recovered, vote(1, 1, 3), leads(3, 1)]), Ok(1));
     }
 
     #[test]

@@ -36,15 +36,20 @@ pub(super) struct LeaderCompleteness {
 
 impl LeaderCompleteness {
     fn logged(&mut self, member: MemberId, entries: &[EntryMark]) -> Result<(), String> {
+        let (Some(first), Some(last)) = (entries.first(), entries.last()) else { return Ok(()) };
         for entry in entries {
             self.stood.entry(entry.index).or_default().insert(entry.term);
             let Some(committed) = self.committed.get(&entry.index) else { continue };
             if entry.term != committed.of && entry.term > committed.known_in {
                 return Err(lost(member, entry.index, entry.term, committed));
             }
-            let had = self.logs.at(member, entry.index).filter(|_| !self.logs.is_unsure(member));
-            if had.is_some_and(|had| had.term == committed.of) && entry.term != committed.of {
-                return Err(format!("{member} replaced the committed entry {}", entry.index));
+        }
+        for (index, committed) in self.committed.range(first.index..) {
+            let had = self.logs.at(member, *index).is_some_and(|had| had.term == committed.of);
+            let place = (index.0 - first.index.0) as usize;
+            let has = entries.get(place).is_some_and(|entry| entry.term == committed.of);
+            if had && !has {
+                return Err(format!("{member} gives the committed entry {index} up ({last:?})"));
             }
         }
         self.logs.append(member, entries);
@@ -81,9 +86,10 @@ impl LeaderCompleteness {
             }
         }
         let committed = self.committed.iter().rev().find(|(_, mark)| mark.known_in < term);
-        let last = self.logs.last(member).map_or(Index(0), |entry| entry.index);
-        match committed {
-            Some((index, mark)) if *index > last => Err(lost(member, *index, term, mark)),
+        match committed.zip(self.logs.last(member)) {
+            Some(((index, mark), last)) if *index > last.index => {
+                Err(lost(member, *index, term, mark))
+            }
             _ => Ok(()),
         }
     }
@@ -112,11 +118,11 @@ impl Check for LeaderCompleteness {
                 self.commits(*member, entry.index, term)
             }
             Fact::Leads { member, term } => self.leads(*member, *term),
-            Fact::Crashed { member } | Fact::Halted { member, .. } => {
-                self.logs.crashed(*member);
+            Fact::Recovered { member, before, entries, .. } => {
+                self.logs.recovered(*member, *before, entries);
                 Ok(())
             }
-            Fact::Installed { member, index, term } => {
+            Fact::Received { member, index, term } => {
                 self.logs.installed(*member, *index, *term);
                 Ok(())
             }
@@ -143,6 +149,20 @@ mod tests {
             term: Term(term),
             vote: MemberId(0),
             commit: Index(commit),
+        }
+    }
+
+    /// Its log is as it was at first.
+    fn recovered(member: u64) -> Fact {
+        let entries = vec![EntryMark { index: Index(1), term: Term(1), digest: 0 }];
+        Fact::Recovered {
+            member: MemberId(member),
+            before: Index(0),
+            entries,
+            term: Term(1),
+            vote: MemberId(0),
+            commit: Index(1),
+            applied: Index(0),
         }
     }
 
@@ -179,11 +199,8 @@ mod tests {
         let cases = [
             vec![leads(2, 2)],
             vec![logged(2, 3, 1, &[(2, 3)])],
-            vec![
-                logged(2, 1, 1, &[(2, 1)]),
-                Fact::Crashed { member: MemberId(2) },
-                logged(2, 3, 1, &[(2, 3)]),
-            ],
+            vec![logged(2, 1, 1, &[(2, 1)]), recovered(2), leads(2, 2)],
+            vec![logged(1, 1, 1, &[(1, 1)])],
             vec![logged(3, 2, 2, &[(1, 1), (2, 2)])],
             vec![logged(1, 1, 2, &[(2, 0)])],
         ];

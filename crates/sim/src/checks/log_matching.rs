@@ -38,7 +38,7 @@ impl LogMatching {
             if first.index.0 > last.index.0 + 1 {
                 return Err(format!("{member} logs {} after {}: a gap", first.index, last.index));
             }
-            let replaces = first.index <= last.index && !self.logs.is_unsure(member);
+            let replaces = first.index <= last.index;
             if replaces && self.leads.contains_key(&member) {
                 return Err(format!("leader {member} of {term} replaces its own {}", first.index));
             }
@@ -55,6 +55,22 @@ impl LogMatching {
             before = Some(*entry);
         }
         self.logs.append(member, entries);
+        Ok(())
+    }
+
+    /// A log that comes back from the disk is compared like one that goes to it.
+    fn recovered(
+        &mut self,
+        member: MemberId,
+        from: Index,
+        entries: &[EntryMark],
+    ) -> Result<(), String> {
+        let mut before = self.logs.at(member, from);
+        for entry in entries {
+            self.compare(member, entry, before.map(|before| before.term))?;
+            before = Some(*entry);
+        }
+        self.logs.recovered(member, from, entries);
         Ok(())
     }
 
@@ -101,10 +117,12 @@ impl Check for LogMatching {
                 self.leads.insert(*member, *term);
             }
             Fact::Crashed { member } | Fact::Halted { member, .. } => {
-                self.logs.crashed(*member);
                 self.leads.remove(member);
             }
-            Fact::Installed { member, index, term } => self.logs.installed(*member, *index, *term),
+            Fact::Recovered { member, before, entries, .. } => {
+                self.recovered(*member, *before, entries).map_err(|what| broken(NAME, at, what))?;
+            }
+            Fact::Received { member, index, term } => self.logs.installed(*member, *index, *term),
             _ => {}
         }
         Ok(())
@@ -138,12 +156,20 @@ mod tests {
 
     #[test]
     fn equal_logs_pass() {
-        let crashed = Fact::Crashed { member: MemberId(2) };
+        let recovered = Fact::Recovered {
+            member: MemberId(2),
+            before: Index(0),
+            entries: Vec::new(),
+            term: Term(9),
+            vote: MemberId(0),
+            commit: Index(0),
+            applied: Index(0),
+        };
         let facts = vec![
             logged(1, &[(1, 1, 7), (2, 1, 8)]),
             logged(2, &[(1, 1, 7), (2, 1, 8)]),
             logged(2, &[(2, 2, 9)]),
-            crashed,
+            recovered,
             logged(2, &[(1, 1, 7)]),
         ];
         assert_eq!(run(facts), Ok(3));

@@ -1,6 +1,6 @@
 //! The members' logs as the facts tell them, shared by the checks about logs.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use ketch_base::{Index, MemberId, Term};
 
@@ -10,9 +10,6 @@ use crate::fact::EntryMark;
 #[derive(Default)]
 pub(super) struct Logs {
     entries: BTreeMap<MemberId, BTreeMap<Index, EntryMark>>,
-    /// Members that came back from a crash and logged nothing since: the end of their log may be
-    /// lost, and is here still.
-    unsure: BTreeSet<MemberId>,
 }
 
 impl Logs {
@@ -22,12 +19,18 @@ impl Logs {
         let log = self.entries.entry(member).or_default();
         log.split_off(&first.index);
         log.extend(entries.iter().map(|entry| (entry.index, *entry)));
-        self.unsure.remove(&member);
     }
 
-    /// A crash may have taken the end of a log that was not on disk.
-    pub(super) fn crashed(&mut self, member: MemberId) {
-        self.unsure.insert(member);
+    /// What a member found when it started: a crash took what was not on disk. What was up to
+    /// `before` it need not keep, but had.
+    pub(super) fn recovered(&mut self, member: MemberId, before: Index, entries: &[EntryMark]) {
+        let log = self.entries.entry(member).or_default();
+        log.split_off(&Index(before.0 + 1));
+        if before != Index(0) && !log.contains_key(&before) {
+            // A snapshot was put in place at the start; of what term is not told.
+            log.clear();
+        }
+        log.extend(entries.iter().map(|entry| (entry.index, *entry)));
     }
 
     /// A snapshot took the place of the log up to and with `index`.
@@ -41,14 +44,9 @@ impl Logs {
         log.insert(index, EntryMark { index, term, digest });
     }
 
-    /// The last entry, unless a crash made it doubtful.
+    /// The last entry.
     pub(super) fn last(&self, member: MemberId) -> Option<EntryMark> {
         self.entries.get(&member)?.last_key_value().map(|(_, entry)| *entry)
-    }
-
-    /// Whether the end of the log may be lost.
-    pub(super) fn is_unsure(&self, member: MemberId) -> bool {
-        self.unsure.contains(&member)
     }
 
     /// The entry at an index.

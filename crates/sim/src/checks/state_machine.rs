@@ -83,6 +83,13 @@ impl Check for StateMachine {
                 self.members.entry(*member).or_default().now = None;
                 Ok(())
             }
+            Fact::Recovered { member, applied, .. } => {
+                // It may be ahead: a received snapshot is taken up at a start too.
+                let known = self.members.entry(*member).or_default();
+                known.now = Some(*applied);
+                known.ever = known.ever.max(*applied);
+                Ok(())
+            }
             Fact::Applied { member, entry, revision } => self.applied(*member, entry, *revision),
             Fact::Installed { member, index, .. } => self.installed(*member, *index),
             _ => Ok(()),

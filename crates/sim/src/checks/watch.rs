@@ -57,6 +57,16 @@ impl Watch {
         self.next = from;
     }
 
+    /// One from now on tells everything after the revision at which it was made.
+    fn created(&mut self, revision: i64) -> Result<(), String> {
+        if self.low.is_none() {
+            self.low = Some(revision + 1);
+            self.high = revision;
+            self.next = revision + 1;
+        }
+        Ok(())
+    }
+
     fn close(&mut self) {
         if let Some(low) = self.low.take().filter(|low| *low <= self.high) {
             self.covered.push((low, self.high));
@@ -141,6 +151,9 @@ impl WatchGuarantees {
             Fact::Watching { watch, key, range_end, from, .. } => {
                 let range = KeyRange::new(key.clone(), range_end.clone());
                 self.watches.entry(*watch).or_insert_with(|| Watch::new(range)).open(*from);
+            }
+            Fact::WatchCreated { watch, revision } => {
+                self.on(*watch, |known| known.created(*revision))?;
             }
             Fact::Watched { watch, header_revision, events } => {
                 self.on(*watch, |known| known.response(*header_revision, events))?;

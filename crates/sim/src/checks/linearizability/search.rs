@@ -3,14 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use ketch_proto::mvccpb::KeyValue;
 
 use super::effect;
 use super::history::{History, Operation, shown};
 use super::state::{Mark, State};
 use crate::checks::answer::wrote;
 use crate::checks::book::Change;
-use crate::fact::{Call, Outcome};
+use crate::fact::Call;
 
 /// Revisions tried, dead ends included, before the search gives up.
 const MAX_STEPS: u64 = 2_000_000;

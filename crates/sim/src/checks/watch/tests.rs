@@ -59,6 +59,18 @@ fn from_now_on_begins_with_the_first_word() {
 }
 
 #[test]
+fn from_now_on_begins_where_it_was_made() {
+    let created = |revision| Fact::WatchCreated { watch: W, revision };
+    let run_from = |revision| {
+        let events = [event("b", 6), event("a", 7)];
+        run(vec![watching(0), created(revision), watched(&events[1..]), kept(1, 5, &events)])
+    };
+    assert_eq!(run_from(6), Ok(1));
+    assert!(run_from(5).is_err());
+    assert!(run_from(7).is_err());
+}
+
+#[test]
 fn fires_at_once() {
     let a2 = || event("a", 2);
     let mut follows = event("a", 3);
