@@ -1,56 +1,21 @@
 //! The state behind the lessor's lock: leases, their keys, their clocks.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use ketch_base::{Code, LeaseId, limits};
 
 use crate::expiry::Expiry;
+use crate::lease::{
+    CHECKPOINT_RETRY_MS, Checkpoint, Lease, MS_PER_S, Renewed, TimeToLive, milliseconds,
+};
 
 /// How long a lease found expired is left alone before it is named again: the revoke proposed
 /// for it may have been lost (etcd).
 const EXPIRED_RETRY_MS: u64 = 3_000;
-/// The same for a checkpoint.
-const CHECKPOINT_RETRY_MS: u64 = 3_000;
 /// Most leases that a promotion lets expire within one second; the rest is spread behind, so that
 /// a new leader is not met by all revokes at once (three quarters of etcd's revoke rate).
 const PROMOTED_EXPIRIES_PER_SECOND: usize = 750;
-const MS_PER_S: u64 = 1_000;
-
-/// What is left of a lease.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TimeToLive {
-    /// Whole seconds left, rounded down; below 0 when it ran out and waits to be revoked.
-    pub ttl_s: i64,
-    /// Seconds as granted.
-    pub granted_ttl_s: i64,
-    /// Keys attached, in byte order; empty unless asked for.
-    pub keys: Vec<Bytes>,
-}
-
-/// A lease that runs anew.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Renewed {
-    /// Seconds it was granted for.
-    pub ttl_s: i64,
-    /// A checkpoint says, or is about to say, that less is left, and a new leader would start
-    /// from there: the client may be answered only after a checkpoint of 0 was applied.
-    pub clear_checkpoint: bool,
-}
-
-#[derive(Debug, Default)]
-struct Lease {
-    ttl_s: i64,
-    /// Seconds left by the last checkpoint, 0 for none: where a promotion starts from.
-    remaining_s: i64,
-    /// When a checkpoint that is not applied yet was last offered.
-    offered_ms: Option<u64>,
-    /// Renewed since this member leads: no promotion's extension is in `expires_ms`.
-    renewed: bool,
-    /// `None` while no clock runs: on followers, and until the next `now_ms` after a grant.
-    expires_ms: Option<u64>,
-    keys: BTreeSet<Bytes>,
-}
 
 /// Invariant: a key is in `holders` exactly if it is in the `keys` of that lease.
 /// Invariant: while `is_primary`, every lease is either running or in `fresh`.
@@ -59,32 +24,13 @@ pub(crate) struct Book {
     leases: BTreeMap<LeaseId, Lease>,
     holders: BTreeMap<Bytes, LeaseId>,
     expiry: Expiry,
+    /// When to look next whether a lease is due for a checkpoint; short ones never are.
+    checks: Expiry,
     /// Granted since the last `now_ms`.
     fresh: Vec<LeaseId>,
     is_primary: bool,
-}
-
-impl Lease {
-    fn span_ms(&self) -> u64 {
-        let span_s = if self.remaining_s > 0 { self.remaining_s } else { self.ttl_s };
-        milliseconds(span_s)
-    }
-
-    /// What the next checkpoint must say, if it is due: `interval_s` or more went by since the
-    /// last, or the last says less than is left.
-    fn checkpoint_due(&self, now_ms: u64, interval_s: i64) -> Option<i64> {
-        let left_ms = self.expires_ms?.checked_sub(now_ms).filter(|left_ms| *left_ms > 0)?;
-        let waits = |at_ms: u64| now_ms < at_ms.saturating_add(CHECKPOINT_RETRY_MS);
-        if self.offered_ms.is_some_and(waits) {
-            return None;
-        }
-        // Rounded up: nothing may run out early.
-        let left_s = i64::try_from(left_ms.div_ceil(MS_PER_S)).unwrap_or(i64::MAX);
-        let known_s = if self.remaining_s > 0 { self.remaining_s } else { self.ttl_s };
-        let too_little = self.renewed && self.remaining_s > 0 && left_s > self.remaining_s;
-        let due = too_little || known_s.saturating_sub(left_s) >= interval_s;
-        due.then_some(if left_s < self.ttl_s { left_s } else { 0 })
-    }
+    /// Where the clocks of the last promotion start, its extension included.
+    promoted_ms: u64,
 }
 
 impl Book {
@@ -114,6 +60,7 @@ impl Book {
     pub(crate) fn revoke(&mut self, id: LeaseId) -> Result<Vec<Bytes>, Code> {
         let lease = self.leases.remove(&id).ok_or(Code::LeaseNotFound)?;
         self.expiry.remove(id);
+        self.checks.remove(id);
         for key in &lease.keys {
             self.holders.remove(key);
         }
@@ -150,19 +97,22 @@ impl Book {
 
     pub(crate) fn promote(&mut self, now_ms: u64, extend_ms: u64) {
         self.is_primary = true;
+        self.promoted_ms = now_ms.saturating_add(extend_ms);
         self.expiry.clear();
+        self.checks.clear();
         self.fresh.clear();
         let mut order: Vec<(u64, LeaseId)> =
             self.leases.iter().map(|(id, lease)| (lease.span_ms(), *id)).collect();
         order.sort_unstable();
         let mut slots = Slots::default();
         for (span_ms, id) in order {
-            let at_ms = now_ms.saturating_add(extend_ms).saturating_add(slots.place(span_ms));
+            let at_ms = self.promoted_ms.saturating_add(slots.place(span_ms));
             if let Some(lease) = self.leases.get_mut(&id) {
                 lease.expires_ms = Some(at_ms);
                 lease.offered_ms = None;
                 lease.renewed = false;
                 self.expiry.set(at_ms, id);
+                self.checks.set(now_ms, id);
             }
         }
     }
@@ -170,6 +120,7 @@ impl Book {
     pub(crate) fn demote(&mut self) {
         self.is_primary = false;
         self.expiry.clear();
+        self.checks.clear();
         self.fresh.clear();
         for lease in self.leases.values_mut() {
             lease.expires_ms = None;
@@ -196,6 +147,7 @@ impl Book {
         let clear_checkpoint = lease.remaining_s > 0 || lease.offered_ms.is_some();
         if clear_checkpoint {
             lease.offered_ms = Some(now_ms);
+            self.checks.set(now_ms, id);
         }
         Ok(Renewed { ttl_s: lease.ttl_s, clear_checkpoint })
     }
@@ -243,25 +195,30 @@ impl Book {
         let lease = self.leases.get_mut(&id)?;
         lease.remaining_s = remaining_s;
         lease.offered_ms = None;
+        if let Some(at_ms) = lease.expires_ms {
+            self.checks.set(0, id);
+            // The leader before may have answered a renewal with it that is applied only now.
+            let afresh_ms = self.promoted_ms.saturating_add(lease.span_ms());
+            lease.expires_ms = Some(at_ms.max(afresh_ms));
+        }
         Some(lease.ttl_s)
     }
 
-    /// Leases whose last checkpoint is `interval_s` behind or wrong, with what is to be said.
-    pub(crate) fn checkpoints(
-        &mut self,
-        now_ms: u64,
-        interval_s: i64,
-        max: usize,
-    ) -> Vec<(LeaseId, i64)> {
+    /// Leases whose last checkpoint is old or wrong, with what is to be said.
+    pub(crate) fn checkpoints(&mut self, now_ms: u64, max: usize) -> Vec<(LeaseId, i64)> {
         self.start_fresh(now_ms);
         let mut found = Vec::new();
-        for (id, lease) in &mut self.leases {
-            if found.len() == max {
-                break;
-            }
-            if let Some(left_s) = lease.checkpoint_due(now_ms, interval_s) {
-                lease.offered_ms = Some(now_ms);
-                found.push((*id, left_s));
+        while found.len() < max {
+            let Some(id) = self.checks.pop(now_ms) else { break };
+            let Some(lease) = self.leases.get_mut(&id) else { continue };
+            match lease.checkpoint(now_ms) {
+                Checkpoint::Due(left_s) => {
+                    lease.offered_ms = Some(now_ms);
+                    self.checks.set(now_ms.saturating_add(CHECKPOINT_RETRY_MS), id);
+                    found.push((id, left_s));
+                }
+                Checkpoint::At(at_ms) => self.checks.set(at_ms, id),
+                Checkpoint::Never => {}
             }
         }
         found
@@ -270,7 +227,7 @@ impl Book {
     /// Gives way to another book, which leads as this one did; returns what it was, to be dropped
     /// unlocked.
     pub(crate) fn replace(&mut self, mut new: Self) -> Self {
-        new.is_primary = self.is_primary;
+        (new.is_primary, new.promoted_ms) = (self.is_primary, self.promoted_ms);
         if new.is_primary {
             new.fresh = new.leases.keys().copied().collect();
         }
@@ -286,13 +243,10 @@ impl Book {
                 let at_ms = now_ms.saturating_add(lease.span_ms());
                 lease.expires_ms = Some(at_ms);
                 self.expiry.set(at_ms, id);
+                self.checks.set(now_ms, id);
             }
         }
     }
-}
-
-fn milliseconds(span_s: i64) -> u64 {
-    u64::try_from(span_s).unwrap_or(0).saturating_mul(MS_PER_S)
 }
 
 /// Whole seconds until `at_ms`. A lease just started never shows its full time, as in etcd, whose

@@ -7,11 +7,9 @@ use ketch_backend::{Batch, Bucket, View};
 use ketch_base::{Code, LeaseId};
 use parking_lot::Mutex;
 
-use crate::book::{Book, Renewed, TimeToLive};
+use crate::book::Book;
+use crate::lease::{Renewed, TimeToLive};
 use crate::row::{self, OpenError};
-
-/// How far a running lease may be ahead of its last checkpoint, in seconds (etcd).
-const CHECKPOINT_INTERVAL_S: i64 = 300;
 
 /// What a lessor must know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -179,7 +177,7 @@ impl Lessor {
     /// 300 seconds that one runs (etcd). For the leader to propose at once; one whose checkpoint
     /// is not applied three seconds later is named again.
     pub fn checkpoints(&self, now_ms: u64, max: usize) -> Vec<(LeaseId, i64)> {
-        self.book.lock().checkpoints(now_ms, CHECKPOINT_INTERVAL_S, max)
+        self.book.lock().checkpoints(now_ms, max)
     }
 }
 

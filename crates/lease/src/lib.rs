@@ -3,8 +3,8 @@
 //! A lease lives as long as somebody renews it; when it runs out, its keys go. The replicated part
 //! (which leases exist, their granted time, their keys) changes only through [`Lessor::grant`],
 //! [`Lessor::revoke`], [`Lessor::attach`] and [`Lessor::detach`], called while entries are applied.
-//! The clock part (when each runs out) lives on the leader only and is never replicated: a new
-//! leader starts every lease afresh.
+//! The clock part (when each runs out) lives on the leader only: a new leader starts every lease
+//! afresh, long ones from what their last checkpoint says is left.
 //!
 //! Invariant: knows no clock. Time comes in as `now_ms`; a lease granted between two such calls
 //! starts to run at the second, so it may live a little longer than asked, never shorter.
@@ -28,11 +28,12 @@
 
 mod book;
 mod expiry;
+mod lease;
 mod lessor;
 mod row;
 #[cfg(test)]
 mod tests;
 
-pub use book::{Renewed, TimeToLive};
+pub use lease::{Renewed, TimeToLive};
 pub use lessor::{Config, Lessor};
 pub use row::OpenError;

@@ -337,6 +337,32 @@ fn a_renewal_is_safe_when_the_checkpoint_is_cleared() {
 }
 
 #[test]
+fn a_clearing_that_the_new_leader_applies_late_counts_from_its_promotion() {
+    check(
+        "grant 1 1000
+            -> 1000
+         checkpoint 1 100
+         at 5000
+         promote 1000
+         at 6000
+         ttl 1
+            -> 99 of 1000 []
+         checkpoint 1 0
+         ttl 1
+            -> 999 of 1000 []
+         at 105999
+         expired
+         at 106000
+         expired
+         at 1005999
+         expired
+         at 1006000
+         expired
+            -> 1",
+    );
+}
+
+#[test]
 fn a_checkpoint_overtaken_by_a_renewal_is_corrected() {
     check(
         "promote 0
