@@ -34,18 +34,18 @@ fn refusals() {
     check("--listen-peer-urls http://:2380", "expected IP in URL for binding (http://:2380)");
     check(
         "--initial-advertise-peer-urls http://:2380",
-        "--initial-advertise-peer-urls \"http://:2380\" must be \"host:port\" (unexpected empty host \
-         (http://:2380))",
+        "--initial-advertise-peer-urls \"http://:2380\" must be \"host:port\" \
+         (unexpected empty host (http://:2380))",
     );
     check(
         "--listen-client-urls http://127.0.0.1:1/ --advertise-client-urls http://127.0.0.1:1",
-        "invalid value \"http://127.0.0.1:1/\" for flag -listen-client-urls: URL must not contain a \
-         path: http://127.0.0.1:1/",
+        "invalid value \"http://127.0.0.1:1/\" for flag -listen-client-urls: URL must not \
+         contain a path: http://127.0.0.1:1/",
     );
     check(
         "--initial-advertise-peer-urls http://127.0.0.1",
-        "invalid value \"http://127.0.0.1\" for flag -initial-advertise-peer-urls: URL address does \
-         not have the form \"host:port\": http://127.0.0.1",
+        "invalid value \"http://127.0.0.1\" for flag -initial-advertise-peer-urls: URL \
+         address does not have the form \"host:port\": http://127.0.0.1",
     );
     check("--compact-hash-check-time 0s", "--compact-hash-check-time must be >0 (set to 0s)");
     check("--max-learners -1", "membership: too many learner members in cluster");

@@ -57,7 +57,8 @@ impl Outside for Network {
                 }
                 Ok(view) => return Ok(Running { cluster: view.cluster, members: view.members }),
                 Err(error) => {
-                    tracing::warn!(address = %url, error = %error, "failed to get cluster response");
+                    let (address, error) = (url.as_str(), error.to_string());
+                    tracing::warn!(address, error, "failed to get cluster response");
                 }
             }
         }
