@@ -18,6 +18,8 @@ enum Op {
     Drain,
     Reclaim,
     Look,
+    /// Another database comes, with what a pick of the rows and keys leaves.
+    Install(u8),
     Reopen,
     CutPower(u64),
 }
@@ -46,6 +48,7 @@ fn op() -> impl Strategy<Value = Op> {
         5 => Just(Op::Drain),
         5 => Just(Op::Reclaim),
         2 => Just(Op::Look),
+        1 => (2..5_u8).prop_map(Op::Install),
         1 => Just(Op::Reopen),
         1 => any::<u64>().prop_map(Op::CutPower),
     ]
@@ -83,6 +86,7 @@ impl Twin {
                 let view = self.backend().view();
                 self.views.push((view, now));
             }
+            Op::Install(every) => self.install(usize::from(every)),
             Op::Reopen => {
                 self.close();
                 self.recover();
@@ -138,11 +142,37 @@ impl Twin {
             }
         }
         stamp(&mut batch, index);
-        let number = |n: u64| Bytes::copy_from_slice(&n.to_be_bytes());
-        content.1.insert((Bucket::Meta, Durable::INDEX_KEY.into()), number(index));
-        content.1.insert((Bucket::Meta, Durable::TERM_KEY.into()), number(1));
+        content.1.extend(stamps(index));
         self.backend().append(batch);
         self.history.push(content);
+    }
+
+    fn install(&mut self, every: usize) {
+        let mut content = self.history.last().expect("never empty").clone();
+        let mut count = 0;
+        let mut keep = || {
+            count += 1;
+            count % every != 0
+        };
+        content.0.retain(|_, _| keep());
+        content.1.retain(|_, _| keep());
+        let index = self.history.len() as u64;
+        let mut batch = Batch::new();
+        content.0.iter().for_each(|(key, row)| batch.put_row(*key, row.clone()));
+        for ((bucket, key), value) in &content.1 {
+            batch.put(*bucket, key.clone(), value.clone());
+        }
+        stamp(&mut batch, index);
+        content.1.extend(stamps(index));
+        let path = Path::new("/member/snap/prepared.redb");
+        let config = Config { cache_bytes: CACHE_BYTES };
+        let (other, mut drain) = Backend::open(self.disk.clone(), path, config).expect("new");
+        other.append(batch);
+        drain_all(&mut drain);
+        drop((other, drain));
+        self.drain().install(path).expect("the disk takes it");
+        self.history.push(content);
+        assert_eq!(self.backend().durable().index.0, index);
     }
 
     fn close(&mut self) {
@@ -172,6 +202,13 @@ impl Twin {
         let size = self.backend().size_live();
         assert!(size <= self.backend().size_file() && size >= 0);
     }
+}
+
+/// What [`stamp`] puts.
+fn stamps(index: u64) -> [((Bucket, Bytes), Bytes); 2] {
+    let number = |n: u64| Bytes::copy_from_slice(&n.to_be_bytes());
+    let key = |name: &'static [u8]| (Bucket::Meta, Bytes::from_static(name));
+    [(key(Durable::INDEX_KEY), number(index)), (key(Durable::TERM_KEY), number(1))]
 }
 
 fn small(number: usize) -> Bucket {
