@@ -187,7 +187,7 @@ fn check_words(settings: &Settings) -> Result<(), ConfigError> {
         other => return verify(format!("unknown logger option {other:?}")),
     }
     match settings.get("v2-deprecation") {
-        "write-only" | "write-only-drop-data" | "gone" => {}
+        "write-only" | "write-only-skip-check" | "write-only-drop-data" | "gone" => {}
         other => {
             return Err(ConfigError::Usage(format!(
                 "invalid value {other:?} for flag -v2-deprecation: invalid value {other:?}"
@@ -207,7 +207,7 @@ fn check_words(settings: &Settings) -> Result<(), ConfigError> {
                 .to_owned(),
         ),
         other => Err(ConfigError::Usage(format!(
-            "invalid value {other:?} for flag -discovery-fallback: invalid value {other:?}"
+            "invalid value {other:?} for flag -discovery-fallback: invalid value"
         ))),
     }
 }

@@ -5,6 +5,26 @@ use super::flags::{FLAGS, Kind, Support};
 /// The release whose behaviour this server has; clients decide by it what they may ask.
 pub(crate) const ETCD_VERSION: &str = "3.7.1";
 
+/// What names and defaults do not tell.
+const NOTES: &[(&str, &str)] = &[
+    ("feature-gates", "InitialCorruptCheck and CompactHashCheck are on unless set to false."),
+    ("raft-read-timeout", "At least 5s."),
+    ("raft-write-timeout", "At least 5s."),
+    (
+        "initial-cluster",
+        "All first members, NAME=URL[,..]; this one alone if not set. Not read again later.",
+    ),
+    ("initial-cluster-state", "new: found it. existing: join one that has added this member."),
+    ("discovery-endpoints", "Another cluster through which members find each other, without TLS."),
+    ("discovery-token", "What they find each other by; needs --discovery-endpoints."),
+    ("discovery-srv", "Domain with SRV records of etcd-server-ssl and etcd-server."),
+    ("discovery-srv-name", "Looks for etcd-server-ssl-NAME and etcd-server-NAME instead."),
+    ("strict-reconfig-check", "Refuses changes of the membership that endanger the quorum."),
+    ("corrupt-check-time", "12h if not set; 0s turns the comparison of all data off."),
+    ("compact-hash-check-time", "More than 0s."),
+    ("force-new-cluster", "Unsafe: goes on alone, without all other members."),
+];
+
 /// The four lines of `--version`.
 pub(crate) fn version_text() -> String {
     format!(
@@ -40,6 +60,9 @@ pub(crate) fn flag_text() -> String {
         let default =
             if flag.kind == Kind::Bool && flag.default.is_empty() { "false" } else { flag.default };
         text.push_str(&format!("  --{} '{default}'\n", flag.name));
+        if let Some((_, note)) = NOTES.iter().find(|(name, _)| *name == flag.name) {
+            text.push_str(&format!("    {note}\n"));
+        }
         if let Support::Refused(why) = flag.support {
             text.push_str(&format!("    Refused when set: {why}.\n"));
         }
@@ -52,4 +75,20 @@ fn capitalised(word: &str) -> String {
     letters.next().map_or_else(String::new, |first| {
         first.to_uppercase().collect::<String>() + letters.as_str()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_note_is_of_a_flag_that_works() {
+        let text = flag_text();
+        for (name, note) in NOTES {
+            let flag = FLAGS.iter().find(|flag| flag.name == *name).expect("a flag");
+            assert_eq!(flag.support, Support::Works, "{name}");
+            assert!(text.contains(&format!("--{name} '{}'\n    {note}\n", flag.default)), "{name}");
+        }
+        assert!(text.contains("--cert-file ''\n    Refused when set: TLS"), "{text}");
+    }
 }

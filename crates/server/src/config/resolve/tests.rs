@@ -47,6 +47,10 @@ fn refusals() {
         "invalid value \"http://127.0.0.1\" for flag -initial-advertise-peer-urls: URL \
          address does not have the form \"host:port\": http://127.0.0.1",
     );
+    check(
+        "--discovery-fallback foo",
+        "invalid value \"foo\" for flag -discovery-fallback: invalid value",
+    );
     check("--compact-hash-check-time 0s", "--compact-hash-check-time must be >0 (set to 0s)");
     check("--max-learners -1", "membership: too many learner members in cluster");
     check("--log-format foo", "unknown log format: foo, supported values json, console");
@@ -73,7 +77,7 @@ fn defaults_make_a_working_member() {
     assert_eq!(config.corrupt_check_time, Duration::from_secs(12 * 60 * 60));
     assert_eq!(config.compact_hash_check_time, Duration::from_secs(60));
     assert_eq!(config.learners_max, 1);
-    assert!(!config.lease_checkpoint && !config.lease_checkpoint_persist);
+    assert!(config.lease_checkpoint && !config.lease_checkpoint_persist);
     assert_eq!(config.raft_read_timeout, Duration::from_secs(5));
     assert_eq!(config.quota_bytes, 2 * 1024 * 1024 * 1024);
     assert_eq!(config.auto_compaction, AutoCompaction::Off);
@@ -146,9 +150,9 @@ fn checks_can_be_turned_off() {
         ];
         assert_eq!(found, expected, "{words}");
     };
-    check("--feature-gates InitialCorruptCheck=false", [false, true, false, false]);
-    check("--feature-gates CompactHashCheck=false", [true, false, false, false]);
-    check("--feature-gates LeaseCheckpoint=true", [true, true, true, false]);
+    check("--feature-gates InitialCorruptCheck=false", [false, true, true, false]);
+    check("--feature-gates CompactHashCheck=false", [true, false, true, false]);
+    check("--feature-gates LeaseCheckpoint=false", [true, true, false, false]);
     check("--feature-gates AllAlpha=true", [true, true, true, true]);
     check("--feature-gates AllAlpha=false,LeaseCheckpoint=true", [false, false, true, false]);
     let config = load("--corrupt-check-time 0s --raft-read-timeout 7s").unwrap();
