@@ -119,10 +119,7 @@ impl Running {
     /// is durable at the end.
     pub(crate) fn stop(self, ending: Ending) {
         match ending {
-            Ending::Signal(_) => {
-                let patience = self.member.waiters.patience();
-                self.background.block_on(self.member.leave_leadership(patience));
-            }
+            Ending::Signal(_) => self.background.block_on(self.member.leave_leadership()),
             Ending::Removed => self.say_removed(),
         }
         self.edge.set_serving(false);

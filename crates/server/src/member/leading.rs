@@ -1,7 +1,5 @@
 //! Leadership handed over: on request, and before an orderly stop.
 
-use std::time::Duration;
-
 use ketch_base::{Code, MemberId};
 use ketch_node::Event;
 
@@ -41,7 +39,7 @@ impl Member {
 
     /// Before a stop: a leader of many gives leadership to whom it has been connected longest, so
     /// that nobody has to notice its absence.
-    pub(crate) async fn leave_leadership(&self, patience: Duration) {
+    pub(crate) async fn leave_leadership(&self) {
         if !self.progress.is_leader() || !self.progress.has_others() {
             return;
         }
@@ -49,10 +47,16 @@ impl Member {
             tracing::warn!("failed to transfer leadership: no other voter is connected");
             return;
         };
-        match tokio::time::timeout(patience, self.hand_over(to)).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(error = %error, "failed to transfer leadership"),
-            Err(_late) => tracing::warn!("failed to transfer leadership in time"),
+        // A transfer is given up after one election; and without a quorum there is nothing to keep.
+        let mut leadership = self.progress.leadership();
+        tokio::select! {
+            outcome = self.hand_over(to) => if let Err(error) = outcome {
+                tracing::warn!(error = %error, "failed to transfer leadership");
+            },
+            _ = leadership.wait_for(|leadership| !leadership.is_self) => {}
+            () = tokio::time::sleep(2 * self.options.election) => {
+                tracing::warn!("failed to transfer leadership in time");
+            }
         }
     }
 

@@ -1,23 +1,24 @@
-//! What a member tells the cluster once it can: its name and client URLs, and the version.
+//! What a member tells the cluster once it can: its name and client URLs.
+//!
+//! The version of the cluster is the leader's to agree on; see `background::versions`.
 
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Duration;
 
 use ketch_base::Code;
 use ketch_proto::etcdserverpb::InternalRaftRequest;
-use ketch_proto::membershippb::{
-    Attributes, ClusterMemberAttrSetRequest, ClusterVersionSetRequest,
-};
+use ketch_proto::membershippb::{Attributes, ClusterMemberAttrSetRequest};
 
 use crate::config::Config;
 use crate::member::Member;
 
 /// Rest before a proposal that failed is made again.
-const RETRY: Duration = Duration::from_millis(500);
-/// The cluster version that this release agrees on when it is alone.
-const CLUSTER_VERSION: &str = "3.7.0";
+const RETRY: Duration = Duration::from_millis(100);
+/// Failed proposals between two warnings: without a leader each fails at once.
+const WARN_EVERY: u32 = 20;
 
-/// Proposes until it is done; then the receiver hears of it.
+/// Proposes until it is done; then the receiver hears of it. Without a leader, or as a member that
+/// was told nothing yet, that is only a matter of time.
 pub(super) fn publish(
     member: &Member,
     config: &Config,
@@ -28,27 +29,11 @@ pub(super) fn publish(
     let attributes =
         Attributes { name: config.name.clone(), client_urls: config.advertise_client_urls.clone() };
     runtime.spawn(async move {
-        let request = InternalRaftRequest {
-            cluster_member_attr_set: Some(ClusterMemberAttrSetRequest {
-                member_id: member.id.0,
-                member_attributes: Some(attributes),
-            }),
-            ..Default::default()
-        };
-        until_done(&member, request).await;
-        tracing::info!(
-            local_member_id = %member.id, cluster_id = %member.cluster,
-            "published local member to cluster through raft"
-        );
-        if member.shared.membership().cluster_version().is_none() {
-            let request = InternalRaftRequest {
-                cluster_version_set: Some(ClusterVersionSetRequest {
-                    ver: CLUSTER_VERSION.to_owned(),
-                }),
-                ..Default::default()
-            };
-            until_done(&member, request).await;
-            tracing::info!(cluster_version = "3.7", "set initial cluster version");
+        if until_done(&member, &attributes).await {
+            tracing::info!(
+                local_member_id = %member.id, cluster_id = %member.cluster,
+                "published local member to cluster through raft"
+            );
         }
         // Nobody listens any more if it took too long.
         let _ = done.try_send(());
@@ -56,12 +41,28 @@ pub(super) fn publish(
     published
 }
 
-async fn until_done(member: &Member, request: InternalRaftRequest) {
+/// Whether it was proposed and applied, rather than given up because the member stops.
+async fn until_done(member: &Member, attributes: &Attributes) -> bool {
+    let request = InternalRaftRequest {
+        cluster_member_attr_set: Some(ClusterMemberAttrSetRequest {
+            member_id: member.id.0,
+            member_attributes: Some(attributes.clone()),
+        }),
+        ..Default::default()
+    };
+    let mut failures = 0;
     loop {
         match member.propose(request.clone()).await {
-            Ok(_) | Err(Code::Stopped) => return,
+            Ok(_) => return true,
+            Err(Code::Stopped) => return false,
             Err(code) => {
-                tracing::warn!(error = %code, "failed to publish; trying again");
+                if failures % WARN_EVERY == 0 {
+                    tracing::warn!(
+                        local_member_id = %member.id, error = %code,
+                        "failed to publish local member to cluster through raft"
+                    );
+                }
+                failures += 1;
                 tokio::time::sleep(RETRY).await;
             }
         }
