@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ketch_backend::{Backend, Batch, Bucket, Config, Drain};
 use ketch_base::Revision;
-use ketch_env::real::RealDisk;
+use ketch_env::unsynced::UnsyncedDisk;
 
 /// Puts all that `from` holds now in the place of the database in `folder`.
 pub(crate) fn install(from: &Backend, folder: &Path, drain: &mut Drain) {
@@ -17,7 +17,7 @@ pub(crate) fn install(from: &Backend, folder: &Path, drain: &mut Drain) {
 fn prepare(from: &Backend, folder: &Path) -> PathBuf {
     let path = folder.join("prepared.redb");
     let (to, mut drain) =
-        Backend::open(Arc::new(RealDisk), &path, Config::default()).expect("a new database");
+        Backend::open(Arc::new(UnsyncedDisk), &path, Config::default()).expect("a new database");
     let view = from.view();
     let mut batch = Batch::new();
     for row in view.rows(Revision::default(), Revision { main: i64::MAX, sub: 0 }) {

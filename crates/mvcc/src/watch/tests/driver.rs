@@ -86,7 +86,7 @@ impl Driver {
         *self.streams.entry(name.to_owned()).or_insert_with(|| hub.open_stream())
     }
 
-    fn command(&mut self, line: &str) {
+    pub(super) fn command(&mut self, line: &str) {
         let words: Vec<&str> = line.split_whitespace().collect();
         match words[..] {
             ["put" | "del", ..] => self.write(line),
@@ -108,6 +108,7 @@ impl Driver {
             ["reload"] => {
                 self.store.reload().expect("a history");
                 self.hub.reloaded();
+                self.leader = None;
             }
             ["tick"] => self.hub.tick_progress(),
             [name, "watch", key, ref rest @ ..] => {
@@ -172,7 +173,7 @@ impl Driver {
 }
 
 fn open(folder: &tempfile::TempDir) -> (Backend, Drain) {
-    let disk = Arc::new(ketch_env::real::RealDisk);
+    let disk = Arc::new(ketch_env::unsynced::UnsyncedDisk);
     let path = folder.path().join("ketch.redb");
     Backend::open(disk, &path, ketch_backend::Config::default()).expect("a new database")
 }

@@ -11,13 +11,40 @@ use crate::watch::{Create, Output, StreamId};
 #[derive(Clone, Debug)]
 enum Op {
     Write(Vec<(bool, u8, usize)>),
-    Watch { stream: usize, create: Create, offset: i64 },
-    Cancel { stream: usize, pick: usize },
-    Take { stream: usize, bytes: usize },
-    Progress { stream: usize },
-    Compact { back: i64 },
+    Watch {
+        stream: usize,
+        create: Create,
+        offset: i64,
+    },
+    Cancel {
+        stream: usize,
+        pick: usize,
+    },
+    Take {
+        stream: usize,
+        bytes: usize,
+    },
+    Progress {
+        stream: usize,
+    },
+    Compact {
+        back: i64,
+    },
     CatchUp,
     Tick,
+    /// From now on a leader goes on alone.
+    Lose,
+    /// Its database comes, or (again) its history is taken up.
+    Snapshot,
+}
+
+/// Where the member is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    Present,
+    Lost,
+    /// Another database is there already.
+    Between,
 }
 
 fn key() -> impl Strategy<Value = String> {
@@ -59,6 +86,8 @@ fn op() -> impl Strategy<Value = Op> {
         1 => (0..15_i64).prop_map(|back| Op::Compact { back }),
         6 => Just(Op::CatchUp),
         1 => Just(Op::Tick),
+        1 => Just(Op::Lose),
+        1 => Just(Op::Snapshot),
     ]
 }
 
@@ -86,6 +115,9 @@ struct Twin {
     alive: BTreeMap<String, (usize, i64, i64, i64)>,
     watches: BTreeMap<(usize, i64), Expected>,
     created: Vec<Vec<(Create, i64)>>,
+    standing: Standing,
+    /// The last compaction, wherever it was made.
+    compacted: i64,
 }
 
 impl Twin {
@@ -94,7 +126,16 @@ impl Twin {
         let streams = (0..3).map(|_| driver.hub.open_stream()).collect();
         let created = (0..3).map(|_| Vec::new()).collect();
         let (history, alive) = (Vec::new(), BTreeMap::new());
-        Self { driver, streams, history, alive, watches: BTreeMap::new(), created }
+        Self {
+            driver,
+            streams,
+            history,
+            alive,
+            watches: BTreeMap::new(),
+            created,
+            standing: Standing::Present,
+            compacted: -1,
+        }
     }
 
     fn run(&mut self, op: Op) {
@@ -119,21 +160,56 @@ impl Twin {
             }
             Op::Take { stream, bytes } => self.take(stream, bytes),
             Op::Progress { stream } => self.driver.hub.request_progress(self.streams[stream]),
-            Op::Compact { back } => {
-                let at = now - back;
-                if at > self.driver.store.compact_revision().max(0) {
-                    self.driver.compact(at);
-                }
-            }
+            Op::Compact { back } => self.compact(self.newest() - back),
             Op::CatchUp => {
                 self.driver.hub.catch_up().expect("readable");
             }
             Op::Tick => self.driver.hub.tick_progress(),
+            Op::Lose if self.standing == Standing::Present => self.standing = Standing::Lost,
+            Op::Lose => {}
+            Op::Snapshot => self.snapshot(),
+        }
+    }
+
+    /// The last revision, wherever it was made.
+    fn newest(&self) -> i64 {
+        self.history.last().map_or(1, |change| change.main)
+    }
+
+    fn compact(&mut self, at: i64) {
+        if at <= self.compacted.max(0) {
+            return;
+        }
+        match self.standing {
+            Standing::Present => self.driver.compact(at),
+            Standing::Lost => self.driver.command(&format!("leader compact {at}")),
+            Standing::Between => return,
+        }
+        self.compacted = at;
+    }
+
+    fn snapshot(&mut self) {
+        match self.standing {
+            Standing::Present => {}
+            Standing::Lost => {
+                // It is begun by its first line.
+                self.driver.command("leader del nothing");
+                self.driver.command("install");
+                self.standing = Standing::Between;
+            }
+            Standing::Between => {
+                self.driver.command("reload");
+                self.standing = Standing::Present;
+                assert_eq!(self.driver.hub.revision(), self.newest());
+            }
         }
     }
 
     fn write(&mut self, changes: Vec<(bool, u8, usize)>) {
-        let main = self.driver.hub.revision() + 1;
+        if self.standing == Standing::Between {
+            return;
+        }
+        let main = self.newest() + 1;
         let mut ops: BTreeMap<u8, String> = BTreeMap::new();
         for (delete, letter, bytes) in changes {
             let key = char::from(b'a' + letter).to_string();
@@ -164,8 +240,10 @@ impl Twin {
         let order =
             self.history.iter().filter(|c| c.main == main).map(|c| c.key.as_bytes()[0] - b'a');
         let line: Vec<String> = order.map(|letter| ops[&letter].clone()).collect();
-        if !line.is_empty() {
-            self.driver.write(&line.join("; "));
+        match self.standing {
+            _ if line.is_empty() => {}
+            Standing::Present => self.driver.write(&line.join("; ")),
+            _ => self.driver.command(&format!("leader {}", line.join("; "))),
         }
     }
 
@@ -226,8 +304,11 @@ impl Twin {
         let due: Vec<_> = self.due(watch).collect();
         assert!(told.len() <= due.len(), "{key:?}: told too much {told:?}");
         for (event, (_, change)) in told.iter().zip(&due) {
+            // What was before is gone for the first of a watch that began late, and for one at
+            // the compaction of a snapshot.
             let first = change.main == watch.create.start_revision;
-            let full = watch.create.prev_kv && (event == &change.full || !first);
+            let gone = first || change.main <= self.compacted;
+            let full = watch.create.prev_kv && (event == &change.full || !gone);
             assert_eq!(event, if full { &change.full } else { &change.plain });
             assert!(change.main <= revision);
         }
@@ -247,6 +328,9 @@ impl Twin {
 
     /// Everything left is told in the end, to every watch that is still there.
     fn finish(mut self) {
+        while self.standing != Standing::Present {
+            self.snapshot();
+        }
         loop {
             let more = self.driver.hub.catch_up().expect("readable");
             let waiting = self.streams.iter().any(|stream| self.driver.hub.has_output(*stream));
