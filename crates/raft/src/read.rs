@@ -77,8 +77,11 @@ impl Reads {
     }
 
     fn echo(&mut self, from: u64, round: u64) {
-        let highest = self.echoed.entry(from).or_default();
-        *highest = round.min(self.round).max(*highest);
+        // A round that was never begun is no echo of ours.
+        if round <= self.round {
+            let highest = self.echoed.entry(from).or_default();
+            *highest = round.max(*highest);
+        }
     }
 }
 
