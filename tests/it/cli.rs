@@ -57,7 +57,7 @@ fn differing(who: &str, commands: &[String], right: &[String], other: &[String])
 fn our_programs(ctl: &Path, utl: &Path) -> (PathBuf, PathBuf) {
     match Program::under_test() {
         Program::Ketch => (binaries::path("ketchctl"), binaries::path("ketchutl")),
-        Program::Etcd => (ctl.to_path_buf(), utl.to_path_buf()),
+        Program::Etcd | Program::EtcdOld => (ctl.to_path_buf(), utl.to_path_buf()),
     }
 }
 

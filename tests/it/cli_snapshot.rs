@@ -122,6 +122,6 @@ async fn answers(member: &Member, script: &str) -> Result<String> {
 fn our(name: &str, real: &str) -> PathBuf {
     match Program::under_test() {
         Program::Ketch => binaries::path(name),
-        Program::Etcd => peers::find(real).expect("callers have asked before"),
+        Program::Etcd | Program::EtcdOld => peers::find(real).expect("callers have asked before"),
     }
 }

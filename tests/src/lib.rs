@@ -15,7 +15,10 @@
 //! ```
 
 pub mod binaries;
+pub mod client;
+pub mod cluster;
 pub mod generate;
+pub mod load;
 pub mod op;
 pub mod pair;
 pub mod peers;
@@ -25,5 +28,7 @@ pub mod rpc;
 pub mod schema;
 pub mod seed;
 pub mod shell;
+pub mod story;
 pub mod subject;
 pub mod tap;
+pub mod wires;

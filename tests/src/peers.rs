@@ -10,9 +10,8 @@ use std::time::SystemTime;
 
 static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
 
-/// The path of `name` (`etcd`, `etcdctl`, `etcdutl`, `conformance` or `waldump`), or `None` when
-/// this
-/// machine cannot build it and the test should return at once.
+/// The path of `name` (`etcd`, `etcd-3.6`, `etcdctl`, `etcdutl`, `conformance` or `waldump`), or
+/// `None` when this machine cannot build it and the test should return at once.
 ///
 /// # Panics
 /// In CI, when the program cannot be had.
@@ -53,7 +52,7 @@ fn build() -> Result<PathBuf, String> {
 fn is_current(peers: &Path) -> bool {
     let Some(stamp) = modified(&peers.join("bin/.built")) else { return false };
     let mut sources = vec![peers.join("go.mod"), peers.join("go.sum"), peers.join("build.sh")];
-    for folder in ["conformance", "waldump"] {
+    for folder in ["conformance", "waldump", "old"] {
         if let Ok(entries) = std::fs::read_dir(peers.join(folder)) {
             sources.extend(entries.flatten().map(|entry| entry.path()));
         }

@@ -25,6 +25,8 @@ pub enum Program {
     Ketch,
     /// The real one, the oracle.
     Etcd,
+    /// The last release line before the oracle's.
+    EtcdOld,
 }
 
 impl Program {
@@ -38,6 +40,34 @@ impl Program {
     }
 }
 
+impl Program {
+    /// The offline tool that belongs to it.
+    ///
+    /// # Panics
+    /// When that of etcd was not built, which callers have asked for before.
+    pub fn utl(self) -> PathBuf {
+        match self {
+            Self::Ketch => binaries::path("ketchutl"),
+            Self::Etcd | Self::EtcdOld => peers::find("etcdutl").expect("asked for before"),
+        }
+    }
+}
+
+/// A member's place in a cluster of several; without one it is alone and on ports of its own.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// `--name`.
+    pub name: String,
+    /// Where clients come in.
+    pub client_port: u16,
+    /// Where it listens for other members.
+    pub peer_port: u16,
+    /// What it tells other members of that: perhaps a relay's address.
+    pub peer_url: String,
+    /// Flags that name the cluster to found or to join.
+    pub bootstrap: Vec<String>,
+}
+
 /// What may differ from the default member.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
@@ -47,6 +77,8 @@ pub struct Options {
     pub vars: Vec<(String, String)>,
     /// A data directory that is there already, e.g. a restored one; else a fresh one.
     pub data_dir: Option<PathBuf>,
+    /// Its place among others.
+    pub place: Option<Place>,
 }
 
 impl Options {
@@ -98,7 +130,10 @@ impl Member {
     /// When no temporary folder can be made.
     pub fn prepare(program: Program, options: Options) -> Result<Self> {
         let folder = TempDir::with_prefix("ketch-test-").context("making a temporary folder")?;
-        let (client_port, peer_port) = (ports::free_port(), ports::free_port());
+        let (client_port, peer_port) = match &options.place {
+            Some(place) => (place.client_port, place.peer_port),
+            None => (ports::free_port(), ports::free_port()),
+        };
         Ok(Self { program, options, folder, client_port, peer_port, child: None })
     }
 
@@ -154,14 +189,23 @@ impl Member {
     pub fn command(&self) -> Command {
         let mut command = Command::new(program_path(self.program));
         let client = self.endpoint();
+        let (name, peer_url) = match &self.options.place {
+            Some(place) => (place.name.as_str(), place.peer_url.as_str()),
+            None => ("s1", ADVERTISED_PEER),
+        };
+        let alone = ["--initial-cluster".to_owned(), format!("s1={ADVERTISED_PEER}")];
+        let bootstrap = match &self.options.place {
+            Some(place) => place.bootstrap.as_slice(),
+            None => &alone,
+        };
         command
-            .args(["--name", "s1", "--initial-cluster-token", "tok"])
+            .args(["--name", name, "--initial-cluster-token", "tok"])
             .arg("--data-dir")
             .arg(self.data_dir())
             .args(["--listen-client-urls", &client, "--advertise-client-urls", &client])
             .args(["--listen-peer-urls", &format!("http://127.0.0.1:{}", self.peer_port)])
-            .args(["--initial-advertise-peer-urls", ADVERTISED_PEER])
-            .args(["--initial-cluster", &format!("s1={ADVERTISED_PEER}")])
+            .args(["--initial-advertise-peer-urls", peer_url])
+            .args(bootstrap)
             .args(&self.options.flags)
             .current_dir(self.folder.path())
             .envs(self.options.vars.iter().map(|(name, value)| (name, value)));
@@ -174,6 +218,39 @@ impl Member {
             let _ = child.kill();
             let _ = child.wait();
         }
+    }
+
+    /// How the process ended, if it did by itself.
+    ///
+    /// # Errors
+    /// When it was not started.
+    pub fn ended(&mut self) -> Result<Option<ExitStatus>> {
+        let status = self.child.as_mut().context("the member is not running")?.try_wait()?;
+        if status.is_some() {
+            self.child = None;
+        }
+        Ok(status)
+    }
+
+    /// True from a start until a kill or until somebody waited for the end.
+    pub fn is_up(&self) -> bool {
+        self.child.is_some()
+    }
+
+    /// Another place, from the next start on.
+    pub fn set_place(&mut self, place: Place) {
+        (self.client_port, self.peer_port) = (place.client_port, place.peer_port);
+        self.options.place = Some(place);
+    }
+
+    /// Flags for the next start, instead of those so far.
+    pub fn set_flags(&mut self, flags: Vec<String>) {
+        self.options.flags = flags;
+    }
+
+    /// The program it runs.
+    pub fn program(&self) -> Program {
+        self.program
     }
 
     /// Asks the process to stop (SIGTERM) and waits for it.
@@ -297,11 +374,13 @@ impl Member {
         Ok(Pid::from_child(child))
     }
 
-    fn log_path(&self) -> PathBuf {
+    /// The file of that.
+    pub fn log_path(&self) -> PathBuf {
         self.folder.path().join("member.log")
     }
 
-    fn log_tail(&self) -> String {
+    /// The log's last lines, for messages.
+    pub fn log_tail(&self) -> String {
         let log = self.log();
         let lines: Vec<&str> = log.lines().collect();
         let tail = &lines[lines.len().saturating_sub(15)..];
@@ -337,5 +416,6 @@ fn program_path(program: Program) -> PathBuf {
     match program {
         Program::Ketch => binaries::path("ketch"),
         Program::Etcd => peers::find("etcd").expect("callers have asked peers::find before"),
+        Program::EtcdOld => peers::find("etcd-3.6").expect("callers have asked before"),
     }
 }

@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::UnboundedReceiverStream;
 use tonic::client::Grpc;
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
+use tonic::metadata::MetadataValue;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Status, Streaming};
 
@@ -34,6 +35,14 @@ impl Refusal {
     }
 }
 
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(to, "{:?}: {}", self.code, self.message)
+    }
+}
+
+impl std::error::Error for Refusal {}
+
 impl From<Status> for Refusal {
     fn from(status: Status) -> Self {
         Self { code: status.code(), message: status.message().to_owned() }
@@ -47,6 +56,7 @@ pub type Answer<A> = Result<A, Refusal>;
 #[derive(Debug, Clone)]
 pub struct Rpc {
     channel: Channel,
+    needs_leader: bool,
 }
 
 /// The client's end of a stream in both directions; dropping it ends the stream.
@@ -62,11 +72,30 @@ impl Rpc {
     /// # Errors
     /// When nothing accepts within five seconds.
     pub async fn connect(endpoint: &str) -> Result<Self> {
-        let endpoint = Endpoint::from_shared(endpoint.to_owned())?
-            .connect_timeout(Duration::from_secs(5))
-            .http2_max_header_list_size(1 << 20);
-        let channel = endpoint.connect().await.context("connecting to the member")?;
-        Ok(Self { channel })
+        let channel = channel(endpoint)?.connect().await.context("connecting to the member")?;
+        Ok(Self { channel, needs_leader: false })
+    }
+
+    /// Connects with the first call, and again after each loss.
+    ///
+    /// # Errors
+    /// When `endpoint` is no URL.
+    pub fn lazy(endpoint: &str) -> Result<Self> {
+        Ok(Self { channel: channel(endpoint)?.connect_lazy(), needs_leader: false })
+    }
+
+    /// The same connection with `hasleader: true` in each call's metadata.
+    #[must_use]
+    pub fn needing_leader(&self) -> Self {
+        Self { needs_leader: true, ..self.clone() }
+    }
+
+    fn request<T>(&self, message: T) -> Request<T> {
+        let mut request = Request::new(message);
+        if self.needs_leader {
+            request.metadata_mut().insert("hasleader", MetadataValue::from_static("true"));
+        }
+        request
     }
 
     /// One unary call; `method` is `/package.Service/Method`.
@@ -84,7 +113,7 @@ impl Rpc {
     /// The server's refusal.
     pub async fn call_bytes(&self, method: &str, ask: Bytes) -> Answer<Bytes> {
         let mut grpc = self.grpc().await?;
-        let answer = grpc.unary(Request::new(ask), path(method), Raw).await?;
+        let answer = grpc.unary(self.request(ask), path(method), Raw).await?;
         Ok(answer.into_inner())
     }
 
@@ -110,7 +139,7 @@ impl Rpc {
         ask: Bytes,
     ) -> Answer<Vec<A>> {
         let mut grpc = self.grpc().await?;
-        let request = Request::new(ask);
+        let request = self.request(ask);
         let mut answers = grpc.server_streaming(request, path(method), Raw).await?.into_inner();
         let mut all = Vec::new();
         while let Some(bytes) = answers.message().await? {
@@ -136,7 +165,7 @@ impl Rpc {
         let (requests, queue) = mpsc::unbounded_channel();
         // Before the call, for a Go server answers nothing, not even a head, to no request.
         let _ = requests.send(first);
-        let request = Request::new(UnboundedReceiverStream::new(queue));
+        let request = self.request(UnboundedReceiverStream::new(queue));
         let answers = grpc.streaming(request, path(method), Raw).await?.into_inner();
         Ok(Duplex { requests, answers })
     }
@@ -175,6 +204,12 @@ impl Duplex {
     pub async fn next_bytes(&mut self) -> Answer<Option<Bytes>> {
         Ok(self.answers.message().await?)
     }
+}
+
+fn channel(endpoint: &str) -> Result<Endpoint> {
+    Ok(Endpoint::from_shared(endpoint.to_owned())?
+        .connect_timeout(Duration::from_secs(5))
+        .http2_max_header_list_size(1 << 20))
 }
 
 fn decode<A: Message + Default>(bytes: Bytes) -> Answer<A> {

@@ -1,0 +1,201 @@
+//! Membership changes, told as one story by three etcds and by three members under test: what is
+//! granted, what is refused and in which words, what the list looks like after each.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use ketch_tests::client::Client;
+use ketch_tests::cluster::{Cluster, PATIENCE, SeatPorts, can_run};
+use ketch_tests::process::Program;
+use ketch_tests::story::Story;
+use tokio::time::{Instant, sleep};
+
+const LIST: &str = "Cluster/MemberList linearizable: true";
+
+#[tokio::test]
+async fn changes_go_as_in_etcd() -> Result<()> {
+    let kinds = [Program::Etcd, Program::under_test()];
+    if !can_run(&kinds) {
+        return Ok(());
+    }
+    let ports = [(); 4].map(|()| SeatPorts::free());
+    let right = changes(Program::Etcd, &ports).await?;
+    changes(Program::under_test(), &ports).await?.same(&right)
+}
+
+async fn changes(kind: Program, ports: &[SeatPorts]) -> Result<Story> {
+    let mut cluster = Cluster::start_on(&[kind; 3], &[], &ports[..3]).await?;
+    let mut story = Story::default();
+    cluster.move_leader(0).await?;
+    cluster.wait_settled().await?;
+    for at in 0..3 {
+        story.name(cluster.id(at).await?, &format!("id{at}"));
+        story.call(cluster.client(at), &format!("m{at}"), LIST).await?;
+    }
+    refusals(&cluster, &mut story).await?;
+    learner(&mut cluster, &mut story, ports[3]).await?;
+    strict_check(&mut cluster, &mut story).await?;
+    removal(&mut cluster, &mut story).await?;
+    cluster.finish()?;
+    Ok(story)
+}
+
+/// What no state of the cluster permits.
+async fn refusals(cluster: &Cluster, story: &mut Story) -> Result<()> {
+    // Until then a healthy cluster counts as too young for changes.
+    sleep(Duration::from_secs(6)).await;
+    let taken = cluster.seats()[2].peer_url().to_owned();
+    for (at, line) in [
+        (0, "Cluster/MemberAdd".to_owned()),
+        (1, r#"Cluster/MemberAdd peerURLs: "notaurl""#.to_owned()),
+        (1, format!(r#"Cluster/MemberAdd peerURLs: "{taken}""#)),
+        (1, format!(r#"Cluster/MemberAdd peerURLs: "{taken}" isLearner: true"#)),
+        (2, "Cluster/MemberRemove ID: 77".to_owned()),
+        (0, "Cluster/MemberPromote ID: 77".to_owned()),
+        (1, "Cluster/MemberPromote ID: 77".to_owned()),
+        (0, "Cluster/MemberPromote ID: $id1".to_owned()),
+        (1, "Cluster/MemberPromote ID: $id1".to_owned()),
+        (0, r#"Cluster/MemberUpdate ID: 77 peerURLs: "http://127.0.0.1:5""#.to_owned()),
+        (0, format!(r#"Cluster/MemberUpdate ID: $id1 peerURLs: "{taken}""#)),
+        (2, LIST.to_owned()),
+    ] {
+        story.call(cluster.client(at), &format!("m{at}"), &line).await?;
+    }
+    Ok(())
+}
+
+/// Added as a learner, refused promotion while behind, serving what learners serve, promoted.
+async fn learner(cluster: &mut Cluster, story: &mut Story, on: SeatPorts) -> Result<()> {
+    let kind = cluster.seats()[0].member.program();
+    let new = cluster.add_on(1, kind, true, on).await?;
+    let id = cluster.client(0).members(true).await?;
+    let id = id.iter().find(|member| member.is_learner).context("the learner")?.id;
+    story.name(id, "learner");
+    for (at, line) in [
+        (0, LIST),
+        (0, r#"Cluster/MemberAdd peerURLs: "http://127.0.0.1:7" isLearner: true"#),
+        (0, "Cluster/MemberPromote ID: $learner"),
+        (1, "Cluster/MemberPromote ID: $learner"),
+        (0, "Maintenance/MoveLeader targetID: $learner"),
+    ] {
+        story.call(cluster.client(at), &format!("m{at}"), line).await?;
+    }
+    cluster.restart(new).await?;
+    cluster.client(0).put("k", "v").await?;
+    wait_value(cluster.client(new), "k", "v").await?;
+    for line in [
+        r#"KV/Range key: "k" serializable: true"#,
+        r#"KV/Range key: "k""#,
+        r#"KV/Put key: "k""#,
+        r#"KV/DeleteRange key: "k""#,
+        "KV/Txn",
+        r#"KV/Txn success { request_range { key: "k" serializable: true } }"#,
+        "KV/Compact revision: 1",
+        "Lease/LeaseGrant TTL: 100",
+        "Lease/LeaseRevoke ID: 1",
+        "Lease/LeaseTimeToLive ID: 1",
+        "Lease/LeaseLeases",
+        "Cluster/MemberList",
+        LIST,
+        "Cluster/MemberRemove ID: 77",
+        r#"Cluster/MemberAdd peerURLs: "http://127.0.0.1:7""#,
+        "Cluster/MemberPromote ID: 77",
+        "Maintenance/Status",
+        "Maintenance/Alarm",
+        "Maintenance/HashKV",
+        "Maintenance/MoveLeader targetID: 1",
+        "Maintenance/Downgrade version: \"3.6\"",
+        "Auth/AuthStatus",
+    ] {
+        if line == "Maintenance/Status" {
+            wait_storage(cluster, new).await?;
+        }
+        story.call(cluster.client(new), "learner", line).await?;
+    }
+    promote(cluster, story).await?;
+    story.call(cluster.client(new), "promoted", LIST).await?;
+    story.call(cluster.client(new), "promoted", r#"KV/Range key: "k""#).await?;
+    Ok(())
+}
+
+/// Its storage's version is told some seconds after its start.
+async fn wait_storage(cluster: &mut Cluster, new: usize) -> Result<()> {
+    let end = Instant::now() + PATIENCE;
+    while cluster.status(new).await?.storage_version != "3.7.0" {
+        ensure!(Instant::now() < end, "the storage's version stays unset");
+        sleep(Duration::from_millis(50)).await;
+    }
+    Ok(())
+}
+
+async fn promote(cluster: &Cluster, story: &mut Story) -> Result<()> {
+    let end = Instant::now() + PATIENCE;
+    let line = "Cluster/MemberPromote ID: $learner";
+    let mut attempt = Story::default();
+    attempt.name(story.id("learner").context("the learner's id")?, "learner");
+    while !attempt.call(cluster.client(1), "m1", line).await? {
+        ensure!(Instant::now() < end, "the learner never catches up");
+        sleep(Duration::from_millis(100)).await;
+    }
+    story.note(line, "granted");
+    Ok(())
+}
+
+/// Four voters, one down: a fifth may be added, who has not started; a sixth may not.
+async fn strict_check(cluster: &mut Cluster, story: &mut Story) -> Result<()> {
+    sleep(Duration::from_secs(6)).await;
+    cluster.kill(3);
+    wait_down(cluster).await?;
+    for (at, line) in [
+        (0, r#"Cluster/MemberAdd peerURLs: "http://127.0.0.1:7""#),
+        (1, r#"Cluster/MemberAdd peerURLs: "http://127.0.0.1:9""#),
+        (1, "Cluster/MemberRemove ID: $id2"),
+        (0, "Cluster/MemberRemove ID: $added4"),
+        (1, "Cluster/MemberRemove ID: $learner"),
+        (2, LIST),
+    ] {
+        story.call(cluster.client(at), &format!("m{at} with one of four down"), line).await?;
+    }
+    Ok(())
+}
+
+/// Until the leader has noticed that the killed member is gone.
+async fn wait_down(cluster: &mut Cluster) -> Result<()> {
+    sleep(Duration::from_secs(1)).await;
+    cluster.wait_leader().await?;
+    Ok(())
+}
+
+/// Three voters, one down: removing one that works is refused, removing the dead is not.
+async fn removal(cluster: &mut Cluster, story: &mut Story) -> Result<()> {
+    cluster.move_leader(0).await?;
+    cluster.kill(2);
+    wait_down(cluster).await?;
+    for line in [
+        "Cluster/MemberRemove ID: $id1",
+        r#"Cluster/MemberAdd peerURLs: "http://127.0.0.1:7""#,
+        r#"Cluster/MemberUpdate ID: $id2 peerURLs: "http://127.0.0.1:8""#,
+        "Cluster/MemberRemove ID: $id2",
+        "Cluster/MemberRemove ID: $id2",
+        "Cluster/MemberUpdate ID: $id2 peerURLs: \"http://127.0.0.1:8\"",
+        LIST,
+        r#"KV/Put key: "k" value: "two are left""#,
+        "Cluster/MemberRemove ID: $id1",
+        LIST,
+        r#"KV/Put key: "k" value: "one is left""#,
+        "Cluster/MemberRemove ID: $id0",
+        LIST,
+    ] {
+        story.call(cluster.client(0), "m0", line).await?;
+    }
+    Ok(())
+}
+
+async fn wait_value(client: &Client, key: &str, value: &str) -> Result<()> {
+    let end = Instant::now() + PATIENCE;
+    while client.get_local(key).await.ok().flatten().as_deref() != Some(value) {
+        ensure!(Instant::now() < end, "{key} = {value} does not arrive");
+        sleep(Duration::from_millis(20)).await;
+    }
+    Ok(())
+}
