@@ -16,7 +16,7 @@ use ketch_env::unsynced::UnsyncedDisk;
 use ketch_node::install;
 use ketch_node::recover::{self, Begin, Kept, Opened, RecoverError, Started};
 
-use crate::config::Config;
+use crate::config::{Config, Discovery};
 use bootstrap::{Beginning, BootstrapError, Network, Outside};
 
 /// The name of the working storage under `member/snap`.
@@ -103,11 +103,12 @@ fn take_up_snapshot(
 
 fn decide(config: &Config, outside: &impl Outside) -> Result<Beginning, BootstrapError> {
     let decided = bootstrap::decide(config, outside);
-    if let (Err(BootstrapError::Discovery(error)), Some(discovery)) = (&decided, &config.discovery)
+    if let (Err(BootstrapError::Discovery(error)), Some(Discovery::Service(service))) =
+        (&decided, &config.discovery)
     {
         tracing::warn!(
-            discovery = ?discovery, error = %error,
-            "failed to bootstrap; discovery token was already used"
+            discovery_token = %service.token, discovery_endpoints = ?service.endpoints,
+            error = %error, "failed to bootstrap; discovery token was already used"
         );
         tracing::warn!("do not reuse discovery token; generate a new one to bootstrap a cluster");
     }

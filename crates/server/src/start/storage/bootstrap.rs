@@ -70,7 +70,7 @@ pub(super) enum BootstrapError {
     Srv(String),
     /// The discovery service refused.
     #[error("failed to join discovery cluster ({0})")]
-    Discovery(#[from] DiscoveryError),
+    Discovery(DiscoveryError),
 }
 
 /// A cluster as one of its members tells it.
@@ -127,7 +127,8 @@ pub(super) fn decide(config: &Config, outside: &impl Outside) -> Result<Beginnin
     let Some(Discovery::Service(service)) = &config.discovery else {
         return Ok(founding.beginning());
     };
-    let all = outside.discover(service, founding.local, &Written(&named).to_string())?;
+    let own = Written(&named).to_string();
+    let all = outside.discover(service, founding.local, &own).map_err(BootstrapError::Discovery)?;
     let named = initial_cluster::parse(&all)
         .map_err(|_| BootstrapError::Discovery(DiscoveryError::InvalidUrl))?;
     if verify::has_duplicate_url(&named) {
