@@ -40,7 +40,7 @@ impl Node {
         let (applied, state) = (restored.applied, restored.conf_state.clone());
         let mut node = Self {
             raft: Raft::new(config, restored)?,
-            proposals: Proposals::default(),
+            proposals: Proposals::new(settings.tail_bytes),
             reads: Reads::new(settings.first_question),
             release: Release::new(applied, state, marked),
             settings,
@@ -130,10 +130,21 @@ impl Node {
     }
 
     fn step(&mut self, message: Message, effects: &mut Vec<Effect>) {
+        if self.is_full_for(&message) {
+            return;
+        }
         // Anything but a lost log is the sender's problem, and it will send again.
         if let Err(error @ StepError::LogLost { .. }) = self.raft.step(message) {
             effects.push(Effect::Fatal(error));
         }
+    }
+
+    /// Whether the message brings entries for which there is no room: applying, or its storage, is
+    /// behind. A leader sends them again with each heartbeat that is answered; who forwarded a
+    /// proposal times out.
+    fn is_full_for(&self, message: &Message) -> bool {
+        let brings = matches!(message.r#type(), MessageType::MsgApp | MessageType::MsgProp);
+        brings && !message.entries.is_empty() && self.raft.tail_bytes() > self.settings.tail_bytes
     }
 
     fn applied(&mut self, index: Index, changes: &[AppliedChange], effects: &mut Vec<Effect>) {
@@ -153,7 +164,8 @@ impl Node {
 
     /// Nobody has to be asked, so nothing is gained by waiting for an election timeout.
     fn lead_if_alone(&mut self) {
-        if self.raft.is_sole_voter() && self.raft.role() != Role::Leader {
+        // One that stands already waits for its own vote to be durable.
+        if self.raft.is_sole_voter() && self.raft.role() == Role::Follower {
             self.raft.campaign();
         }
     }

@@ -33,8 +33,9 @@ struct Waiting {
 }
 
 /// The proposals that came while nobody led.
-#[derive(Default)]
 pub(crate) struct Proposals {
+    /// The log tail in memory above which nothing is taken.
+    tail_bytes: usize,
     /// Oldest first, so their ticks ascend.
     waiting: VecDeque<Waiting>,
     /// Invariant: the bytes of `waiting`.
@@ -42,6 +43,10 @@ pub(crate) struct Proposals {
 }
 
 impl Proposals {
+    pub(crate) fn new(tail_bytes: usize) -> Self {
+        Self { tail_bytes, waiting: VecDeque::new(), waiting_bytes: 0 }
+    }
+
     /// Gives the proposal to Raft, keeps it for later, or refuses it.
     pub(crate) fn offer(
         &mut self,
@@ -70,7 +75,7 @@ impl Proposals {
     fn admit(&self, raft: &Raft, payload: &Payload) -> Result<(), Code> {
         let lag = raft.committed().0.saturating_sub(raft.applied_index().0);
         let tail_bytes = raft.tail_bytes() + payload.len();
-        if lag > limits::APPLY_LAG_ENTRIES || tail_bytes > limits::LOG_TAIL_BYTES {
+        if lag > limits::APPLY_LAG_ENTRIES || tail_bytes > self.tail_bytes {
             return Err(Code::RequestTooManyRequests);
         }
         // Raft would let it take its place without effect, and nobody would answer.

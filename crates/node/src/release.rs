@@ -7,7 +7,7 @@ use ketch_raft::Raft;
 use ketch_raft_proto::raftpb::ConfState;
 use ketch_raft_proto::walpb;
 
-use crate::settings::{CATCHUP_BYTES, RECEIVER_BYTES, Settings};
+use crate::settings::Settings;
 
 /// A point from which the log can be restarted, and what may go because of it.
 pub(crate) struct Mark {
@@ -52,9 +52,9 @@ impl Release {
         }
         let term = raft.term_at(index);
         let behind = index.0.saturating_sub(settings.catchup_entries);
-        let within = raft.tail_within(CATCHUP_BYTES).0.saturating_sub(1);
+        let within = raft.tail_within(settings.tail_bytes / 4).0.saturating_sub(1);
         let usual = behind.max(within).min(index.0);
-        let cut = least(raft, usual);
+        let cut = least(raft, usual, settings.tail_bytes / 4 * 3);
         raft.compact(Index(cut));
         if index.0 - self.marked < settings.snapshot_count_entries {
             return None;
@@ -81,8 +81,8 @@ impl Release {
 
 /// Where the tail may be cut, if `usual` is enough for those who only lag: whoever is being sent a
 /// snapshot wants what came after it, or it would need the next one as soon as it has this.
-fn least(raft: &mut Raft, usual: u64) -> u64 {
+fn least(raft: &mut Raft, usual: u64, receiver_bytes: usize) -> u64 {
     let Some(wanted) = raft.wanted_from(Index(usual)) else { return usual };
-    let bound = raft.tail_within(RECEIVER_BYTES).0.saturating_sub(1);
+    let bound = raft.tail_within(receiver_bytes).0.saturating_sub(1);
     usual.min(wanted.0.max(bound))
 }

@@ -8,12 +8,6 @@ pub(crate) const WAITING_PROPOSALS: usize = 5_000;
 pub(crate) const WAITING_PROPOSAL_BYTES: usize = 64 * 1024 * 1024;
 /// Reads that wait for a leader's word; above it the newest are refused.
 pub(crate) const WAITING_READS: usize = 65_536;
-/// Entry bytes kept in memory for followers that lag, at most.
-pub(crate) const CATCHUP_BYTES: usize = limits::LOG_TAIL_BYTES / 4;
-
-/// Entry bytes kept in memory for followers that are being sent a snapshot, at most: less than the
-/// whole, so that they never stop proposals.
-pub(crate) const RECEIVER_BYTES: usize = limits::LOG_TAIL_BYTES / 4 * 3;
 
 /// Tuning of a node.
 #[derive(Clone, Debug)]
@@ -22,6 +16,10 @@ pub struct Settings {
     pub snapshot_count_entries: u64,
     /// Entries kept behind the durable state for followers that lag.
     pub catchup_entries: u64,
+    /// Entry bytes the log tail may hold in memory. Above it nothing is taken, neither proposals nor
+    /// a leader's entries, until applied entries have become durable. A quarter of it may be kept
+    /// for followers that lag, three quarters for those that are being sent a snapshot.
+    pub tail_bytes: usize,
     /// Ticks a proposal or read waits for a leader before it is refused as timed out.
     pub wait_ticks: u64,
     /// Ticks after which an unanswered read question is asked again.
@@ -38,6 +36,7 @@ impl Default for Settings {
         Self {
             snapshot_count_entries: limits::SNAPSHOT_COUNT_ENTRIES,
             catchup_entries: limits::SNAPSHOT_CATCHUP_ENTRIES,
+            tail_bytes: limits::LOG_TAIL_BYTES,
             wait_ticks: 70,
             read_retry_ticks: 5,
             first_question: 1,

@@ -8,7 +8,7 @@ mod world;
 
 use ketch_base::{Code, MemberId};
 use ketch_node::{Event, Role};
-use member::CUTS;
+use member::{CUTS, TAIL_BYTES};
 use world::{World, addition, learner, promotion, removal};
 
 #[test]
@@ -108,6 +108,60 @@ fn nothing_is_kept_for_a_receiver_that_is_gone() {
     world.tick(5);
     assert_eq!(world.sent_parcels, 2);
     world.check_equal(&[1, 2, 3]);
+}
+
+#[test]
+fn what_is_kept_for_receivers_has_its_bounds() {
+    let (mut world, leader) = with_a_newcomer();
+    world.holds_parcels = true;
+    world.tick(3);
+    let mut most = 0;
+    for _ in 0..100 {
+        world.put(leader, 10);
+        world.settle();
+        world.drain();
+        world.tick(1);
+        most = most.max(world.members[&leader].node.status().tail_bytes);
+    }
+    assert_eq!(world.refused, [], "nobody is stopped by a slow receiver");
+    assert!((TAIL_BYTES / 2..=TAIL_BYTES / 4 * 3).contains(&most), "{most}");
+    // What came after this snapshot is gone in part: the rest is of no use, there must be another.
+    let kept = world.members[&leader].node.status().tail_bytes;
+    assert!(kept < TAIL_BYTES / 4, "{kept}");
+    world.hand_over();
+    world.holds_parcels = false;
+    world.tick(5);
+    world.check_equal(&[1, 2, 3]);
+    assert_eq!(world.sent_parcels, 2);
+}
+
+#[test]
+fn a_member_that_cannot_apply_takes_no_more_than_it_has_room_for() {
+    for stalls_leader in [false, true] {
+        let mut world = World::found(&[1, 2, 3]);
+        let leader = world.elect();
+        let other = leader % 3 + 1;
+        let stalled = if stalls_leader { leader } else { other };
+        world.members.get_mut(&stalled).expect("a member").apply_stalls = true;
+        for _ in 0..100 {
+            world.put(other, 20);
+            world.settle();
+            world.drain();
+            world.tick(1);
+        }
+        let kept = world.members[&stalled].node.status().tail_bytes;
+        assert!((TAIL_BYTES / 2..TAIL_BYTES * 2).contains(&kept), "{kept}");
+        assert_eq!(world.leader(), Some(leader), "it answers all the same");
+        world.members.get_mut(&stalled).expect("a member").apply_stalls = false;
+        for _ in 0..30 {
+            world.settle();
+            world.drain();
+            world.tick(1);
+        }
+        world.put(leader, 1);
+        world.tick(1);
+        world.check_equal(&[1, 2, 3]);
+    }
 }
 
 #[test]

@@ -21,6 +21,8 @@ use ketch_snapshot::Export;
 use ketch_wal::Config as LogConfig;
 
 pub(crate) const CLUSTER: ClusterId = ClusterId(77);
+/// Room for the log in memory.
+pub(crate) const TAIL_BYTES: usize = 64 * 1024;
 const SNAP: &str = "/member/snap";
 const WAL: &str = "/member/wal";
 
@@ -70,6 +72,8 @@ pub(crate) struct Member {
     jobs: VecDeque<LogJob>,
     tasks: VecDeque<Task>,
     pub(crate) events: VecDeque<Event>,
+    /// Whether the apply worker stands still.
+    pub(crate) apply_stalls: bool,
     /// Whether the log worker stands still.
     pub(crate) log_stalls: bool,
 }
@@ -78,6 +82,7 @@ fn settings(seed: u64) -> Settings {
     Settings {
         snapshot_count_entries: 10,
         catchup_entries: 5,
+        tail_bytes: TAIL_BYTES,
         first_question: seed << 40,
         ..Settings::default()
     }
@@ -128,6 +133,7 @@ impl Member {
             jobs: VecDeque::new(),
             tasks: VecDeque::new(),
             events: VecDeque::new(),
+            apply_stalls: false,
             log_stalls: false,
         }
     }
@@ -152,7 +158,7 @@ impl Member {
         if cut == Some(Cut::Marked) && self.is_installing() {
             return Err(Cut::Marked);
         }
-        while let Some(task) = self.tasks.pop_front() {
+        while let Some(task) = self.tasks.pop_front_if(|_| !self.apply_stalls) {
             self.carry_out(task, out, cut)?;
             moved = true;
         }
