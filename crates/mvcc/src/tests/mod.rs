@@ -13,7 +13,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use ketch_backend::{Backend, Batch, Config, Drain};
 use ketch_base::KeyRange;
-use ketch_env::real::RealDisk;
+use ketch_env::unsynced::UnsyncedDisk;
 use ketch_proto::etcdserverpb::RangeRequest;
 use ketch_proto::mvccpb::KeyValue;
 use prost::Message;
@@ -47,8 +47,8 @@ impl Fixture {
             while open.drain.step().expect("drained").more {}
         }
         let path = self.folder.path().join("ketch.redb");
-        let (backend, drain) =
-            Backend::open(Arc::new(RealDisk), &path, Config::default()).expect("the backend opens");
+        let (backend, drain) = Backend::open(Arc::new(UnsyncedDisk), &path, Config::default())
+            .expect("the backend opens");
         let store = Store::open(backend).expect("the store opens");
         let compactor = store.reader().compactor();
         self.open = Some(Open { store, compactor, drain });

@@ -4,7 +4,7 @@ use ketch_base::Code;
 use ketch_proto::etcdserverpb::range_request::{SortOrder, SortTarget};
 
 use super::*;
-use crate::Error;
+use crate::{Error, WriteTxn, bounds};
 
 /// A member, and the leader it has lost sight of. Both have the same first revisions.
 struct Pair {
@@ -13,7 +13,7 @@ struct Pair {
 }
 
 /// What is asked of the member around the switch.
-const OLD_REVISION: i64 = 13;
+const OLD_REVISION: i64 = 14;
 
 impl Pair {
     /// The member stands at [`OLD_REVISION`], compacted at 4; the leader is ahead, compacted at
@@ -24,7 +24,8 @@ impl Pair {
             first(fixture);
         }
         let leader = &mut pair.leader;
-        for key in ["a", "c", "e", "n"] {
+        many(leader, |txn, key| _ = txn.delete_range(&KeyRange::Key(key)));
+        for key in ["a", "c", "e"] {
             leader.put(key, "later");
         }
         leader.delete("b");
@@ -48,7 +49,14 @@ impl Pair {
     }
 }
 
-/// Revisions 2 to 13.
+/// More keys than one hold of the index passes, in one revision.
+fn many(fixture: &mut Fixture, change: impl Fn(&mut WriteTxn<'_>, Bytes)) {
+    let mut txn = fixture.store().write();
+    (0..3 * bounds::CHUNK_KEYS).for_each(|n| change(&mut txn, format!("b{n:03}").into()));
+    txn.commit(Batch::new());
+}
+
+/// Revisions 2 to 14.
 fn first(fixture: &mut Fixture) {
     for (key, value) in [("a", "1"), ("b", "1"), ("c", "1")] {
         fixture.put(key, value);
@@ -62,6 +70,7 @@ fn first(fixture: &mut Fixture) {
     fixture.delete("f");
     fixture.put("c", "again");
     fixture.put("a", "3");
+    many(fixture, |txn, key| _ = txn.put(key, "m".into(), 0));
 }
 
 /// Requests of every kind that reads rows in its own way.
@@ -77,6 +86,7 @@ fn requests() -> Vec<RangeRequest> {
         RangeRequest { keys_only: true, ..all.clone() },
         RangeRequest { count_only: true, ..all.clone() },
         RangeRequest { limit: 2, ..all.clone() },
+        RangeRequest { limit: 9, ..all.clone() },
         sorted(SortTarget::Value, SortOrder::Descend),
         sorted(SortTarget::Mod, SortOrder::Descend),
         RangeRequest { keys_only: true, ..sorted(SortTarget::Key, SortOrder::Descend) },
@@ -123,7 +133,7 @@ impl Reading {
     }
 
     fn finish(mut self) -> Answer {
-        self.advance(99);
+        self.advance(999);
         let plan = self.plan?;
         assert_eq!(self.rows.len() as u64, plan.kvs_bytes, "what was announced is there");
         Ok((plan.count, plan.more, self.rows))
@@ -183,8 +193,8 @@ fn the_new_history_is_that_of_the_leader() {
 
 #[test]
 fn a_range_across_the_switch_is_right_or_compacted() {
-    for (compacted, revisions) in [(4, 0), (9, 5), (16, 10)] {
-        for rows in 0..4 {
+    for (compacted, revisions) in [(4, 0), (9, 5), (16, 11)] {
+        for rows in [0, 1, 5, 12] {
             let mut pair = Pair::new(compacted, false);
             let reader = pair.member.reader();
             let right: Vec<Answer> =
@@ -233,9 +243,9 @@ fn single_states_and_rows_across_the_switch() {
         (row(5), row(3), row(99)),
         ("row".into(), compacted.into(), "row 99.0 is missing from the database".into())
     );
-    assert_eq!(seen(&[9, 13, 14]), "5 13 14");
+    assert_eq!(seen(&[9, 13, 16]), "5 13 16");
     assert_eq!(state(5), compacted);
-    assert_eq!(reader.current(b"a").map(|state| state.revision.main), Some(14));
+    assert_eq!(reader.current(b"a").map(|state| state.revision.main), Some(16));
 }
 
 #[test]
@@ -284,7 +294,7 @@ fn hashes_are_never_of_two_databases() {
 
 #[test]
 fn a_compaction_under_way_is_dropped_at_any_step() {
-    for steps in 0..12 {
+    for steps in 0..20 {
         for (compacted, kept) in [(12, true), (12, false), (16, true), (16, false)] {
             let mut pair = Pair::new(if compacted == 12 { 12 } else { 12.max(compacted) }, kept);
             pair.member.compact(12);
