@@ -5,6 +5,7 @@ pub(crate) mod corruption;
 mod leases;
 mod versions;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ketch_base::Code;
@@ -25,34 +26,34 @@ const ADVANCE_PATIENCE: Duration = Duration::from_secs(5);
 const ADVANCE_LOOK: Duration = Duration::from_millis(50);
 
 /// Starts every ticker.
-pub(crate) fn start_on(runtime: &tokio::runtime::Runtime, member: &Member, config: &Config) {
-    runtime.spawn(leases::expire(member.clone()));
+pub(crate) fn start_on(runtime: &tokio::runtime::Runtime, member: &Arc<Member>, config: &Config) {
+    runtime.spawn(leases::expire(Arc::clone(member)));
     if config.lease_checkpoint || config.lease_checkpoint_persist {
-        runtime.spawn(leases::checkpoint(member.clone()));
+        runtime.spawn(leases::checkpoint(Arc::clone(member)));
     }
-    runtime.spawn(sweep(member.clone()));
-    runtime.spawn(progress_ticks(member.clone(), config.progress_notify_interval));
-    runtime.spawn(versions::negotiate(member.clone()));
-    runtime.spawn(versions::end_downgrade(member.clone(), config.downgrade_check_time));
+    runtime.spawn(sweep(Arc::clone(member)));
+    runtime.spawn(progress_ticks(Arc::clone(member), config.progress_notify_interval));
+    runtime.spawn(versions::negotiate(Arc::clone(member)));
+    runtime.spawn(versions::end_downgrade(Arc::clone(member), config.downgrade_check_time));
     if config.election_tick_advance {
         let election_ticks = config.election_ms / config.heartbeat_ms;
-        runtime.spawn(advance(member.clone(), u32::try_from(election_ticks).unwrap_or(0)));
+        runtime.spawn(advance(Arc::clone(member), u32::try_from(election_ticks).unwrap_or(0)));
     }
     corruption::start_on(runtime, member, config);
     match config.auto_compaction {
         AutoCompaction::Off => {}
         AutoCompaction::Periodic(window) => {
-            runtime.spawn(compaction::by_time(member.clone(), window));
+            runtime.spawn(compaction::by_time(Arc::clone(member), window));
         }
         AutoCompaction::Revision(keep) => {
-            runtime.spawn(compaction::by_count(member.clone(), keep));
+            runtime.spawn(compaction::by_count(Arc::clone(member), keep));
         }
     }
 }
 
 /// A member of many that is started again, and reaches others, need not wait a whole election
 /// time-out for a leader: its silence began long ago.
-async fn advance(member: Member, election_ticks: u32) {
+async fn advance(member: Arc<Member>, election_ticks: u32) {
     if !member.progress.has_others() {
         return;
     }
@@ -72,7 +73,7 @@ async fn advance(member: Member, election_ticks: u32) {
 }
 
 /// Ends requests and reads that wait too long.
-async fn sweep(member: Member) {
+async fn sweep(member: Arc<Member>) {
     let mut tick = interval(SWEEP);
     let mut rounds = 0_u32;
     let mut question = None;
@@ -84,6 +85,7 @@ async fn sweep(member: Member) {
             .is_multiple_of(u32::try_from(UPKEEP.as_millis() / SWEEP.as_millis()).unwrap_or(10))
         {
             upkeep();
+            member.counters.peers.lock().publish(&member);
         }
         // A question that is the same one after a whole request time-out is late.
         let patience = member.waiters.patience();
@@ -101,7 +103,7 @@ async fn sweep(member: Member) {
     }
 }
 
-async fn progress_ticks(member: Member, every: Duration) {
+async fn progress_ticks(member: Arc<Member>, every: Duration) {
     let mut tick = interval(every);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     tick.tick().await;

@@ -21,8 +21,6 @@ use crate::member::Member;
 const HANDED_CONNECTIONS: usize = 1024;
 /// Waiting connections the kernel keeps for us.
 const BACKLOG: i32 = 4096;
-/// How long connections may take to finish their calls when the server stops.
-const DRAIN: Duration = Duration::from_secs(5);
 /// Rest after an accept that failed, e.g. for want of file descriptors.
 const ACCEPT_REST: Duration = Duration::from_millis(20);
 
@@ -112,7 +110,8 @@ async fn lane(
     }
     arrivals.close();
     let drained = async { while open.join_next().await.is_some() {} };
-    if tokio::time::timeout(DRAIN, drained).await.is_err() {
+    let patience = Duration::from_millis(connection.drain_ms);
+    if tokio::time::timeout(patience, drained).await.is_err() {
         tracing::warn!(connections = open.len() as u64, "connections did not finish in time");
     }
 }

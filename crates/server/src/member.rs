@@ -41,12 +41,8 @@ use crate::read_gate::ReadGate;
 use crate::threads::{BackendJob, NodeTask, WatchJob};
 use crate::waiters::Waiters;
 
-/// The ports' implementation; clones share everything.
-#[derive(Clone)]
-pub(crate) struct Member(Arc<Inner>);
-
-/// What a member is made of, as seen from the lanes.
-pub(crate) struct Inner {
+/// A member as seen from the lanes; implements the ports.
+pub(crate) struct Member {
     pub(crate) id: MemberId,
     pub(crate) cluster: ClusterId,
     pub(crate) options: Options,
@@ -95,20 +91,7 @@ impl Clock {
     }
 }
 
-impl std::ops::Deref for Member {
-    type Target = Inner;
-
-    fn deref(&self) -> &Inner {
-        &self.0
-    }
-}
-
 impl Member {
-    /// Wraps the parts.
-    pub(crate) fn new(inner: Inner) -> Self {
-        Self(Arc::new(inner))
-    }
-
     /// A header with the store's revision now.
     pub(crate) fn header_now(&self) -> ResponseHeader {
         self.header_at(self.reader.revision())

@@ -4,6 +4,7 @@
 //! Durations go to histograms with etcd's buckets.
 
 mod names;
+mod peers;
 mod process;
 mod timings;
 
@@ -68,6 +69,10 @@ pub(crate) struct Counters {
     pub(crate) defrag_inflight: AtomicU64,
     pub(crate) late_heartbeats: AtomicU64,
     pub(crate) learners_promoted: AtomicU64,
+    /// The version of the cluster that was last told.
+    told_version: Mutex<String>,
+    /// What the links count.
+    pub(crate) peers: Mutex<peers::Peers>,
     /// Promotions refused, by reason.
     learners_refused: Mutex<BTreeMap<&'static str, u64>>,
 }
@@ -128,6 +133,8 @@ impl Counters {
             defrag_inflight: zero(),
             late_heartbeats: zero(),
             learners_promoted: zero(),
+            told_version: Mutex::default(),
+            peers: Mutex::default(),
             learners_refused: Mutex::default(),
         }
     }
@@ -277,6 +284,7 @@ pub(crate) fn render(member: &Member) -> String {
     server(member);
     storage(member);
     counts(&member.counters);
+    member.counters.peers.lock().publish(member);
     calls(&member.counters);
     process::publish();
     let mut text = HANDLE.get().map_or_else(String::new, PrometheusHandle::render);
@@ -296,6 +304,11 @@ fn server(member: &Member) {
     gauge!("etcd_server_proposals_pending").set(member.waiters.pending() as f64);
     if let Some(version) = member.shared.membership().cluster_version() {
         let minor = version.rsplit_once('.').map_or(version, |(minor, _)| minor).to_owned();
+        let mut told = member.counters.told_version.lock();
+        if !told.is_empty() && *told != minor {
+            gauge!("etcd_cluster_version", "cluster_version" => told.clone()).set(0.0);
+        }
+        told.clone_from(&minor);
         gauge!("etcd_cluster_version", "cluster_version" => minor).set(1.0);
     }
     let alarms = member.alarms();

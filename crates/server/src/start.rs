@@ -34,7 +34,7 @@ const REMOVED_REST: Duration = Duration::from_secs(1);
 /// A running member, until [`Running::stop`].
 pub(crate) struct Running {
     config: Config,
-    member: Member,
+    member: Arc<Member>,
     edge: Arc<Edge<Member>>,
     lanes: Lanes,
     peers: Peers,
@@ -92,7 +92,11 @@ impl Starting {
             running.background.block_on(background::corruption::initial(&running.member))?;
         }
         let give_up = Instant::now() + running.member.waiters.patience();
-        while published.try_recv().is_err() {
+        let is_ready = || {
+            let knows = running.member.shared.membership().cluster_version().is_some();
+            knows && published.try_recv().is_ok()
+        };
+        while !is_ready() {
             if Instant::now() >= give_up {
                 tracing::warn!("serving clients before the member could be published");
                 break;

@@ -1,6 +1,7 @@
 //! Automatic compaction: by time, or by count of revisions.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ketch_base::Code;
@@ -18,7 +19,7 @@ const REVISION_LOOK: Duration = Duration::from_secs(300);
 
 /// Keeps a window of time: remembers the revision at each look, and compacts to the one that is
 /// as old as the window.
-pub(super) async fn by_time(member: Member, window: Duration) {
+pub(super) async fn by_time(member: Arc<Member>, window: Duration) {
     let every = window.min(HOUR) / LOOKS_PER_WINDOW;
     let mut seen: VecDeque<(Instant, i64)> = VecDeque::new();
     let mut last = 0;
@@ -45,7 +46,7 @@ pub(super) async fn by_time(member: Member, window: Duration) {
 }
 
 /// Keeps so many revisions.
-pub(super) async fn by_count(member: Member, keep: i64) {
+pub(super) async fn by_count(member: Arc<Member>, keep: i64) {
     let mut last = 0;
     let mut tick = interval(REVISION_LOOK);
     loop {

@@ -2,6 +2,7 @@
 //! time to time, and after compactions.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
@@ -22,12 +23,12 @@ const COMPACTIONS_KEPT: usize = 10;
 const INITIAL_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Starts the checks that are on.
-pub(super) fn start_on(runtime: &tokio::runtime::Runtime, member: &Member, config: &Config) {
+pub(super) fn start_on(runtime: &tokio::runtime::Runtime, member: &Arc<Member>, config: &Config) {
     if !config.corrupt_check_time.is_zero() {
-        runtime.spawn(periodic(member.clone(), config.corrupt_check_time));
+        runtime.spawn(periodic(Arc::clone(member), config.corrupt_check_time));
     }
     if config.compact_hash_check {
-        runtime.spawn(after_compactions(member.clone(), config.compact_hash_check_time));
+        runtime.spawn(after_compactions(Arc::clone(member), config.compact_hash_check_time));
     }
 }
 
@@ -72,7 +73,7 @@ pub(crate) async fn initial(member: &Member) -> Result<()> {
 }
 
 /// The leader compares the newest hashes every so often.
-async fn periodic(member: Member, every: Duration) {
+async fn periodic(member: Arc<Member>, every: Duration) {
     loop {
         tokio::time::sleep(every).await;
         if member.progress.is_leader()
@@ -128,7 +129,7 @@ fn first_corrupt(
 }
 
 /// The leader compares the hashes that all members took at their last compactions.
-async fn after_compactions(member: Member, every: Duration) {
+async fn after_compactions(member: Arc<Member>, every: Duration) {
     let mut compacted = member.compacted.clone();
     let mut revisions = VecDeque::new();
     let mut checked = 0;

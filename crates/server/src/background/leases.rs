@@ -1,6 +1,7 @@
 //! What a leader does for leases: it proposes to revoke what has expired, and notes what is left
 //! of the long ones.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use ketch_base::{Code, limits};
@@ -16,7 +17,7 @@ const LOOK: Duration = Duration::from_millis(500);
 const CHECKPOINTS_MAX: usize = 1_000;
 
 /// Proposes to revoke what has expired, on the leader.
-pub(super) async fn expire(member: Member) {
+pub(super) async fn expire(member: Arc<Member>) {
     let mut tick = interval(LOOK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -37,7 +38,7 @@ pub(super) async fn expire(member: Member) {
         }
         for id in expired {
             add(&member.counters.leases_expired, 1);
-            let member = member.clone();
+            let member = Arc::clone(&member);
             tokio::spawn(async move {
                 let mut request = InternalRaftRequest {
                     lease_revoke: Some(LeaseRevokeRequest { id: id.0 }),
@@ -55,7 +56,7 @@ pub(super) async fn expire(member: Member) {
 }
 
 /// Proposes what is left of leases that run long, so that the next leader begins there.
-pub(super) async fn checkpoint(member: Member) {
+pub(super) async fn checkpoint(member: Arc<Member>) {
     let mut tick = interval(LOOK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {

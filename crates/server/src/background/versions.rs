@@ -1,6 +1,7 @@
 //! The version the cluster speaks: the leader asks every member and takes the least; and it ends a
 //! downgrade once all members have followed it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use ketch_base::Code;
@@ -39,7 +40,7 @@ impl std::fmt::Display for Minor {
 }
 
 /// Agrees on the version whenever this member leads.
-pub(super) async fn negotiate(member: Member) {
+pub(super) async fn negotiate(member: Arc<Member>) {
     let mut leadership = member.progress.leadership();
     loop {
         if leadership.borrow_and_update().is_self
@@ -126,7 +127,7 @@ async fn versions_of_others(member: &Member) -> Vec<(ketch_base::MemberId, Optio
 }
 
 /// Ends a downgrade once every member speaks the version it went to.
-pub(super) async fn end_downgrade(member: Member, every: Duration) {
+pub(super) async fn end_downgrade(member: Arc<Member>, every: Duration) {
     if every.is_zero() {
         return;
     }

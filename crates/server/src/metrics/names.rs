@@ -46,6 +46,9 @@ pub(super) const LABELLED: &[&str] = &[
     "etcd_server_request_duration_seconds",
     "etcd_server_range_duration_seconds",
     "grpc_server_handling_seconds",
+    "etcd_network_peer_round_trip_time_seconds",
+    "etcd_network_snapshot_send_total_duration_seconds",
+    "etcd_network_snapshot_receive_total_duration_seconds",
 ];
 
 /// Every histogram with its bucket bounds: doubling from the first, so many of them.
@@ -72,6 +75,9 @@ pub(super) fn histograms() -> BTreeMap<&'static str, Vec<f64>> {
         ("etcd_snap_db_fsync_duration_seconds", doubling(0.001, 14)),
         ("etcd_snap_db_save_total_duration_seconds", doubling(0.1, 10)),
         ("etcd_debugging_lease_ttl_total", doubling(1.0, 24)),
+        ("etcd_network_peer_round_trip_time_seconds", doubling(0.0001, 16)),
+        ("etcd_network_snapshot_send_total_duration_seconds", doubling(0.1, 10)),
+        ("etcd_network_snapshot_receive_total_duration_seconds", doubling(0.1, 10)),
         (
             "grpc_server_handling_seconds",
             vec![0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0],
@@ -123,6 +129,15 @@ const HISTOGRAMS: &[(&str, &str)] = &[
     ("etcd_snap_db_save_total_duration_seconds", "Time to save received snapshots."),
     ("grpc_server_handling_seconds", "Time from the beginning of a call to its end."),
     ("etcd_debugging_lease_ttl_total", "Granted times to live in seconds."),
+    ("etcd_network_peer_round_trip_time_seconds", "Round trips of probes to a member."),
+    (
+        "etcd_network_snapshot_send_total_duration_seconds",
+        "Time taken to send a snapshot to a member.",
+    ),
+    (
+        "etcd_network_snapshot_receive_total_duration_seconds",
+        "Time taken to receive a snapshot of a member.",
+    ),
 ];
 
 const COUNTERS: &[(&str, &str)] = &[
@@ -150,6 +165,15 @@ const COUNTERS: &[(&str, &str)] = &[
     ("etcd_server_heartbeat_send_failures_total", "Heartbeats sent late."),
     ("etcd_server_learner_promote_successes", "Learners promoted."),
     ("etcd_server_learner_promote_failures", "Learners not promoted, by reason."),
+    ("etcd_network_disconnected_peers_total", "Times a member went out of reach."),
+    ("etcd_network_peer_sent_bytes_total", "Bytes sent to a member."),
+    ("etcd_network_peer_sent_failures_total", "Messages to a member that were lost."),
+    ("etcd_network_peer_received_bytes_total", "Bytes received from a member."),
+    ("etcd_network_peer_received_failures_total", "Messages of a member that were no good."),
+    ("etcd_network_snapshot_send_success", "Snapshots that a member took."),
+    ("etcd_network_snapshot_send_failures", "Snapshots that a member did not take."),
+    ("etcd_network_snapshot_receive_success", "Snapshots received from a member."),
+    ("etcd_network_snapshot_receive_failures", "Snapshots of a member that failed."),
     ("etcd_server_health_success", "Health pages that said yes."),
     ("etcd_server_health_failures", "Health pages that said no."),
     ("etcd_server_healthchecks_total", "Checks of livez and readyz by outcome."),
@@ -170,6 +194,10 @@ const GAUGES: &[(&str, &str)] = &[
     ("etcd_server_proposals_committed_total", "Newest committed log index."),
     ("etcd_server_proposals_applied_total", "Newest applied log index."),
     ("etcd_server_proposals_pending", "Proposals under way."),
+    ("etcd_network_known_peers", "1 for members this one knows."),
+    ("etcd_network_active_peers", "1 for members within reach."),
+    ("etcd_network_snapshot_send_inflights_total", "Snapshots being sent to a member."),
+    ("etcd_network_snapshot_receive_inflights_total", "Snapshots being received."),
     ("etcd_cluster_version", "1 for the version the cluster agreed on."),
     ("etcd_debugging_server_alarms", "1 for alarms that are raised."),
     ("etcd_mvcc_db_total_size_in_bytes", "Size of the working storage's file."),

@@ -22,7 +22,7 @@ use crate::config::Config;
 use crate::exit::{Ending, Exit};
 use crate::lanes::Lanes;
 use crate::mailbox::{Receiver, Sender, mailbox};
-use crate::member::{Clock, Inner, Member, Options};
+use crate::member::{Clock, Member, Options};
 use crate::metrics::Counters;
 use crate::progress::Progress;
 use crate::read_gate::ReadGate;
@@ -71,7 +71,7 @@ pub(super) fn assemble(
     let boxes = Boxes { node_tasks, log_jobs, tasks, backend_jobs, watch_jobs, wake };
     let (finished, compacted) =
         tokio::sync::watch::channel(storage.machine.reader().finished_compaction());
-    let member = Member::new(Inner {
+    let member = Arc::new(Member {
         id: storage.member,
         cluster: storage.cluster,
         options: Options {
@@ -114,7 +114,7 @@ pub(super) fn assemble(
         compactor: &compactor,
     };
     let (node_thread, core_threads) = threads.spawn(storage, boxes, finished)?;
-    let edge = Edge::new(Arc::new(member.clone()), edge_config(&config));
+    let edge = Edge::new(Arc::clone(&member), edge_config(&config));
     let count = std::thread::available_parallelism().map_or(1, usize::from);
     let lanes = Lanes::start(count, &edge, connection_config(&config))?;
     let background = tokio::runtime::Builder::new_multi_thread()
@@ -141,7 +141,7 @@ pub(super) fn assemble(
 /// What the threads are made of.
 struct Threads<'a> {
     config: &'a Config,
-    member: &'a Member,
+    member: &'a Arc<Member>,
     peers: &'a Peers,
     log: &'a Sender<LogJob>,
     apply: &'a Sender<ApplyTask>,
@@ -193,7 +193,7 @@ impl Threads<'_> {
             lease_extend: Duration::from_millis(config.election_ms),
             disk: disk(config),
             snap_dir: snap_dir(config),
-            standing: Standing::new(member.clone(), first_peers),
+            standing: Standing::new(Arc::clone(member), first_peers),
         };
         let log = self.log_thread(storage.started.writer, boxes.log_jobs)?;
         let node =
@@ -211,7 +211,7 @@ impl Threads<'_> {
     fn sinks(&self, pressure: Arc<Pressure>) -> Sinks {
         let member = self.member;
         Sinks {
-            member: member.clone(),
+            member: Arc::clone(member),
             watch: member.watch_jobs.clone(),
             backend_jobs: member.backend_jobs.clone(),
             compactor: self.compactor.clone(),

@@ -2,6 +2,7 @@
 //!
 //! The version of the cluster is the leader's to agree on; see `background::versions`.
 
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Duration;
 
@@ -20,12 +21,12 @@ const WARN_EVERY: u32 = 20;
 /// Proposes until it is done; then the receiver hears of it. Without a leader, or as a member that
 /// was told nothing yet, that is only a matter of time.
 pub(super) fn publish(
-    member: &Member,
+    member: &Arc<Member>,
     config: &Config,
     runtime: &tokio::runtime::Runtime,
 ) -> Receiver<()> {
     let (done, published) = sync_channel(1);
-    let member = member.clone();
+    let member = Arc::clone(member);
     let attributes =
         Attributes { name: config.name.clone(), client_urls: config.advertise_client_urls.clone() };
     runtime.spawn(async move {

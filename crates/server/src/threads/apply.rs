@@ -43,7 +43,7 @@ pub(crate) struct ApplyThread {
 
 /// Where the effects of an entry go.
 pub(crate) struct Sinks {
-    pub(crate) member: Member,
+    pub(crate) member: Arc<Member>,
     pub(crate) watch: Sender<WatchJob>,
     pub(crate) backend_jobs: Sender<BackendJob>,
     pub(crate) compactor: Sender<Wake>,

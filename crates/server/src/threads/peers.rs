@@ -42,7 +42,7 @@ impl Peers {
     /// Serves `listeners` and makes the links that [`Links::follow`] is told of.
     pub(crate) fn start(
         config: &Config,
-        member: &Member,
+        member: &Arc<Member>,
         place: Place,
         listeners: Vec<TcpListener>,
     ) -> Result<Self> {
@@ -51,9 +51,9 @@ impl Peers {
             .max_blocking_threads(BLOCKING_THREADS)
             .thread_name("peers-blocking")
             .build()?;
-        let door = Arc::new(Door::new(member.clone(), place));
+        let door = Arc::new(Door::new(Arc::clone(member), place));
         let (links, port) = Links::start(links_config(config, member), door, runtime.handle());
-        let snapshots = SnapshotSender::new(member.clone(), links.clone(), runtime.handle());
+        let snapshots = SnapshotSender::new(Arc::clone(member), links.clone(), runtime.handle());
         let (stop, stopped) = watch::channel(false);
         let thread = std::thread::Builder::new().name("peers".to_owned()).spawn(move || {
             runtime.block_on(serve(listeners, port, stopped));

@@ -1,5 +1,7 @@
 //! Who belongs to the cluster, told to all that depend on it when it changes.
 
+use std::sync::Arc;
+
 use ketch_base::MemberId;
 
 use crate::exit::Ending;
@@ -10,14 +12,14 @@ pub(crate) type PeerUrls = Vec<(MemberId, Vec<String>)>;
 
 /// Follows the membership for the links and for what this member may do.
 pub(crate) struct Standing {
-    member: Member,
+    member: Arc<Member>,
     /// Members to keep in touch with before their addition is applied here.
     first_peers: PeerUrls,
 }
 
 impl Standing {
     /// Begins with the peers that were found at the start.
-    pub(crate) fn new(member: Member, first_peers: PeerUrls) -> Self {
+    pub(crate) fn new(member: Arc<Member>, first_peers: PeerUrls) -> Self {
         Self { member, first_peers }
     }
 

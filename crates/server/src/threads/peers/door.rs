@@ -1,5 +1,6 @@
 //! What other members may ask of this one.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use ketch_base::{Code, LeaseId, MemberId};
@@ -20,12 +21,12 @@ const LEASE_PATIENCE: Duration = Duration::from_secs(1);
 
 /// The member as its peers see it.
 pub(crate) struct Door {
-    member: Member,
+    member: Arc<Member>,
     place: Place,
 }
 
 impl Door {
-    pub(super) fn new(member: Member, place: Place) -> Self {
+    pub(super) fn new(member: Arc<Member>, place: Place) -> Self {
         Self { member, place }
     }
 
@@ -122,7 +123,7 @@ impl Ports for Door {
     }
 
     fn versions(&self) -> Versions {
-        let versions = ketch_api::ports::State::versions(&self.member);
+        let versions = ketch_api::ports::State::versions(self.member.as_ref());
         Versions {
             server: versions.server.to_owned(),
             cluster: versions.cluster.unwrap_or_else(|| "not_decided".to_owned()),

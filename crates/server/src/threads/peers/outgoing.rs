@@ -1,6 +1,7 @@
 //! A snapshot for a member that is far behind: the state as of now, streamed from a view.
 
 use std::io;
+use std::sync::Arc;
 
 use anyhow::Result;
 use bytes::Bytes;
@@ -16,13 +17,13 @@ use crate::member::Member;
 /// Sends whole states to members. Called on the node thread, works elsewhere.
 #[derive(Clone)]
 pub(crate) struct SnapshotSender {
-    member: Member,
+    member: Arc<Member>,
     links: Links,
     runtime: Handle,
 }
 
 impl SnapshotSender {
-    pub(super) fn new(member: Member, links: Links, runtime: &Handle) -> Self {
+    pub(super) fn new(member: Arc<Member>, links: Links, runtime: &Handle) -> Self {
         Self { member, links, runtime: runtime.clone() }
     }
 
