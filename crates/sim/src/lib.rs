@@ -14,3 +14,5 @@ mod run;
 mod world;
 
 pub use run::{Options, Report, run};
+#[cfg(feature = "planted")]
+pub use run::{find, run_planted};

@@ -69,3 +69,18 @@ fn text(panic: &(dyn Any + Send)) -> &str {
     let literal = panic.downcast_ref::<&str>().copied();
     literal.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no words")
 }
+
+/// The first of the seeds 1..=`max_seeds` in which a check finds the planted bug.
+#[cfg(feature = "planted")]
+pub fn find(bug: ketch_base::planted::Bug, max_seeds: u64) -> Option<u64> {
+    (1..=max_seeds).find(|seed| run_planted(*seed, bug, Options::default()).violation.is_some())
+}
+
+/// Runs a seed with a bug planted for as long as it lasts.
+#[cfg(feature = "planted")]
+pub fn run_planted(seed: u64, bug: ketch_base::planted::Bug, options: Options) -> Report {
+    ketch_base::planted::plant(Some(bug));
+    let report = run(seed, options);
+    ketch_base::planted::plant(None);
+    report
+}

@@ -9,7 +9,8 @@ use std::time::Instant;
 use ketch_sim::{Options, Report, run};
 
 const USAGE: &str = "usage: ketch-sim [--seeds N] [--from S] [--jobs N]   many seeds
-       ketch-sim --seed S [--facts N]              one seed, with its last facts";
+       ketch-sim --seed S [--facts N]              one seed, with its last facts
+       --plant BUG                                 with a planted bug (feature `planted`)";
 
 /// What was asked for.
 struct Wish {
@@ -18,6 +19,7 @@ struct Wish {
     jobs: u64,
     one: Option<u64>,
     facts: usize,
+    plant: Option<String>,
 }
 
 fn main() -> ExitCode {
@@ -28,13 +30,13 @@ fn main() -> ExitCode {
     // A panic is a finding, told with its seed.
     std::panic::set_hook(Box::new(|_| {}));
     match wish.one {
-        Some(seed) => one(seed, wish.facts),
+        Some(seed) => one(seed, &wish),
         None => many(&wish),
     }
 }
 
 fn parse(mut words: impl Iterator<Item = String>) -> Option<Wish> {
-    let mut wish = Wish { from: 1, seeds: 100, jobs: 2, one: None, facts: 60 };
+    let mut wish = Wish { from: 1, seeds: 100, jobs: 2, one: None, facts: 60, plant: None };
     while let Some(word) = words.next() {
         let value = words.next()?;
         match word.as_str() {
@@ -43,15 +45,17 @@ fn parse(mut words: impl Iterator<Item = String>) -> Option<Wish> {
             "--jobs" => wish.jobs = value.parse().ok()?,
             "--seed" => wish.one = Some(value.parse().ok()?),
             "--facts" => wish.facts = value.parse().ok()?,
+            "--plant" => wish.plant = Some(value),
             _ => return None,
         }
     }
     Some(wish)
 }
 
-fn one(seed: u64, facts: usize) -> ExitCode {
+fn one(seed: u64, wish: &Wish) -> ExitCode {
     let began = Instant::now();
-    let report = run(seed, Options { digest: true, tail_facts: facts });
+    let options = Options { digest: true, tail_facts: wish.facts };
+    let report = run_wished(seed, wish, options);
     for (at, fact) in &report.tail {
         println!("{:>7} ms {:>7}  {fact:?}", at.ms, at.step);
     }
@@ -67,6 +71,30 @@ fn one(seed: u64, facts: usize) -> ExitCode {
         println!("  {name}: {seen}");
     }
     verdict(&report)
+}
+
+/// With the planted bug, if there is to be one.
+#[cfg(feature = "planted")]
+fn run_wished(seed: u64, wish: &Wish, options: Options) -> Report {
+    use ketch_base::planted::Bug;
+    let Some(name) = &wish.plant else { return run(seed, options) };
+    match Bug::ALL.iter().find(|bug| format!("{bug:?}") == *name) {
+        Some(bug) => ketch_sim::run_planted(seed, *bug, options),
+        None => {
+            eprintln!("no bug has the name {name}; there are {:?}", Bug::ALL);
+            std::process::exit(2);
+        }
+    }
+}
+
+/// There are no planted bugs in this build.
+#[cfg(not(feature = "planted"))]
+fn run_wished(seed: u64, wish: &Wish, options: Options) -> Report {
+    if wish.plant.is_some() {
+        eprintln!("bugs can be planted with the feature `planted` only");
+        std::process::exit(2);
+    }
+    run(seed, options)
 }
 
 fn verdict(report: &Report) -> ExitCode {
@@ -105,7 +133,7 @@ fn many(wish: &Wish) -> ExitCode {
                     if seed >= end {
                         return;
                     }
-                    let report = run(seed, Options::default());
+                    let report = run_wished(seed, wish, Options::default());
                     if verdict(&report) == ExitCode::FAILURE {
                         failed.lock().expect("no thread panics").push(seed);
                     }

@@ -67,7 +67,7 @@ impl World {
             return;
         }
         let wish = match self.clients[client].kind {
-            Kind::Writer => Some(self.writers_wish()),
+            Kind::Writer => Some(self.writers_wish(client)),
             Kind::Lessee(_) => self.lessees_wish(client),
             Kind::Compactor => self.compactors_wish(client),
         };

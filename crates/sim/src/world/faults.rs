@@ -15,6 +15,7 @@ pub(crate) use operator::Operator;
 pub(crate) enum Kind {
     Crash,
     CrashAll,
+    Restart,
     Partition,
     Isolation,
     OneWay,
@@ -35,6 +36,7 @@ impl Kind {
         match self {
             Self::Crash => "fault: crash",
             Self::CrashAll => "fault: crash of all",
+            Self::Restart => "fault: restart",
             Self::Partition => "fault: partition",
             Self::Isolation => "fault: isolation",
             Self::OneWay => "fault: one-way cut",
@@ -54,6 +56,7 @@ impl Kind {
     pub(crate) const ALL: &'static [Self] = &[
         Self::Crash,
         Self::CrashAll,
+        Self::Restart,
         Self::Partition,
         Self::Isolation,
         Self::OneWay,
@@ -112,6 +115,7 @@ impl World {
         match kind {
             Kind::Crash => self.crash_one(),
             Kind::CrashAll => self.crash_all(),
+            Kind::Restart => self.restart(),
             Kind::Partition => self.partition(),
             Kind::Isolation => self.isolate(),
             Kind::OneWay => self.cut_one_way(),

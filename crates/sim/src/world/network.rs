@@ -38,7 +38,12 @@ impl Network {
     /// How long something small is on its way.
     pub(crate) fn flight_us(&self, plan: &Plan, rng: &mut SimRng) -> u64 {
         let usual = plan.flight_us + rng.below(plan.flight_us);
-        if !self.calm && rng.below(1000) < plan.late { usual + rng.below(500 * MS) } else { usual }
+        if self.calm || rng.below(1000) >= plan.late {
+            return usual;
+        }
+        // Some come when nobody remembers the question.
+        let most_ms = if rng.once_in(10) { 5_000 } else { 500 };
+        usual + rng.below(most_ms * MS)
     }
 }
 

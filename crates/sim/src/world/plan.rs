@@ -15,6 +15,8 @@ pub(crate) struct Plan {
     pub(crate) members: usize,
     /// Election timeouts are ten to twenty of these.
     pub(crate) tick_us: u64,
+    /// Ticks that a start takes for having passed already.
+    pub(crate) advance: u32,
     pub(crate) pre_vote: bool,
     pub(crate) stall_ticks: u32,
     pub(crate) message_bytes: usize,
@@ -62,6 +64,7 @@ impl Plan {
         Self {
             members: pick(rng, &[1, 3, 3, 3, 3, 3, 3, 5, 5]),
             tick_us: pick(rng, &[50, 100, 100]) * MS,
+            advance: pick(rng, &[0, 0, 8]),
             pre_vote: !rng.once_in(5),
             stall_ticks: pick(rng, &[0, 10, 10]),
             message_bytes: pick(rng, &[300, 4_000, 512 * 1024]),
@@ -81,7 +84,7 @@ impl Plan {
             watches: rng.below(5),
             compacts: !rng.once_in(3),
             think_us: pick(rng, &[20, 100, 300]) * MS,
-            storm_us: (8 + rng.below(12)) * SECOND,
+            storm_us: (8 + rng.below(22)) * SECOND,
             calm_us: 6 * SECOND,
             gap_us: pick(rng, &[300, 1_000, 2_500]) * MS,
             faults: if calm_seed { Vec::new() } else { faults },

@@ -29,11 +29,12 @@ impl World {
         Bytes::from(format!("v{number}-{}", "x".repeat(filler)))
     }
 
-    pub(crate) fn writers_wish(&mut self) -> Call {
+    pub(crate) fn writers_wish(&mut self, client: usize) -> Call {
         match self.rng.below(100) {
             0..=29 => Call::Put(self.put()),
-            30..=49 => self.get(false),
-            50..=57 => self.get(true),
+            30..=49 => self.get(false, 0),
+            50..=55 => self.get(true, 0),
+            56..=57 => self.get_of_the_past(client),
             58..=63 => self.list(),
             64..=80 => self.compare_and_set(),
             81..=87 => self.write_two(),
@@ -52,9 +53,16 @@ impl World {
         PutRequest { key, value, prev_kv, ..Default::default() }
     }
 
-    fn get(&mut self, serializable: bool) -> Call {
+    fn get(&mut self, serializable: bool, revision: i64) -> Call {
         let key = self.some_key();
-        Call::Range(RangeRequest { key, serializable, ..Default::default() })
+        Call::Range(RangeRequest { key, serializable, revision, ..Default::default() })
+    }
+
+    /// As it was a while ago, for all the client knows.
+    fn get_of_the_past(&mut self, client: usize) -> Call {
+        let revision = (self.clients[client].revision - self.rng.below(10) as i64).max(0);
+        let serializable = self.rng.once_in(2);
+        self.get(serializable, revision)
     }
 
     /// All shared keys.

@@ -152,10 +152,15 @@ impl World {
 
     /// What was between is gone: the client begins a new watch where it can.
     fn watch_anew(&mut self, watch: usize, compact_revision: i64) {
+        let Watcher { slot, epoch, .. } = self.watchers[watch];
+        self.watch_job(slot, WatchJob::Close { watch, epoch });
         let watcher = &mut self.watchers[watch];
         watcher.key = WatchKey(self.next_watch);
         self.next_watch += 1;
         watcher.next = compact_revision.max(0);
+        // What still comes on the old stream is not for the new watch.
+        watcher.epoch += 1;
+        watcher.created = false;
         let epoch = watcher.epoch;
         let delay_us = self.rng.below(500 * MS);
         self.after(delay_us, What::WatchMove { watch, epoch });

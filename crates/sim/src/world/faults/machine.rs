@@ -12,6 +12,13 @@ impl World {
         self.start_again(slot);
     }
 
+    /// A member is told to stop, and started again.
+    pub(super) fn restart(&mut self) {
+        if let Some(slot) = self.victim() {
+            self.post(slot, ketch_node::Event::Stop);
+        }
+    }
+
     /// All go down, nearly at once.
     pub(super) fn crash_all(&mut self) {
         if !self.rng.once_in(3) {

@@ -52,7 +52,8 @@ impl World {
             return;
         }
         let fresh = self.new_seat();
-        self.operator.goals.push_back(Goal::Remove(slot));
+        // At once: other things may wait for all members to be up.
+        self.operator.goals.push_front(Goal::Remove(slot));
         self.operator.goals.push_back(Goal::Learner(fresh));
         self.operator.goals.push_back(Goal::Promote(fresh));
     }
@@ -62,7 +63,8 @@ impl World {
         let wanted: Vec<usize> = (0..self.seats.len())
             .filter(|slot| self.seats[*slot].standing == Standing::Wanted)
             .collect();
-        if !self.operator.is_idle() || self.seats.len() >= SEATS_MAX {
+        let damaged = self.seats.iter().any(|seat| seat.damaged);
+        if damaged || !self.operator.is_idle() || self.seats.len() >= SEATS_MAX {
             return;
         }
         let count = wanted.len() as u64;

@@ -152,7 +152,10 @@ impl World {
         seat.refused = true;
         self.recorder.count("start refused");
         self.note(Fact::Halted { member, why: format!("refuses to start: {why}") });
-        if !damaged {
+        if damaged {
+            // Whoever runs the cluster sees it, and has it replaced.
+            self.replace(slot);
+        } else {
             self.violate(format!("member {member} refuses to start on a sound disk: {why}"));
         }
     }
@@ -200,7 +203,10 @@ impl Birth<'_> {
             started.restored,
             started.marked,
         );
-        let node = node.map_err(|error| told(&error))?;
+        let mut node = node.map_err(|error| told(&error))?;
+        if !first {
+            node.advance(self.plan.advance);
+        }
         let log = LogWorker::new(started.writer);
         let mut life = self.life(machine, backend, drain, node, log, ids);
         life.hard_state = hard_state;

@@ -30,10 +30,26 @@ impl World {
         }
         let power = self.rng.once_in(2);
         self.bury(slot, life, power);
-        if !self.network.calm || !self.seats[slot].damaged {
-            let delay_us = self.rng.below(2 * SECOND);
-            self.after(delay_us, What::Start(slot));
+        if self.seats[slot].damaged {
+            self.replace(slot);
         }
+        let delay_us = self.rng.below(2 * SECOND);
+        self.after(delay_us, What::Start(slot));
+    }
+
+    /// The member was told to end and has: everything is on disk.
+    pub(crate) fn stopped(&mut self, slot: usize) {
+        let Some(mut life) = self.seats[slot].life.take() else { return };
+        let member = self.seats[slot].id;
+        let mut jobs = std::mem::take(&mut life.writing);
+        jobs.append(&mut life.log_jobs);
+        let written = life.log.run(jobs).is_ok();
+        while written && life.drain.step().is_ok_and(|step| step.more) {}
+        self.recorder.count("member stopped in order");
+        self.note(Fact::Halted { member, why: "told to stop".to_string() });
+        self.bury(slot, life, false);
+        let delay_us = self.rng.below(SECOND);
+        self.after(delay_us, What::Start(slot));
     }
 
     /// What the workers were busy with is done by half.

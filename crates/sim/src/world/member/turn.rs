@@ -55,7 +55,7 @@ impl World {
             Effect::Refused { id, code } => self.refused(slot, id, code),
             Effect::Leader { term, is_self, .. } => self.leader_changed(slot, term, is_self),
             Effect::Fatal(error) => self.halt(slot, format!("raft: {error}")),
-            Effect::Stopped => {}
+            Effect::Stopped => self.stopped(slot),
         }
     }
 

@@ -82,8 +82,12 @@ impl World {
         let Some(life) = &mut self.seats[slot].life else { return };
         if !life.applying && !life.tasks.is_empty() {
             life.applying = true;
-            let hiccup = if self.rng.once_in(50) { 20 * MS } else { 100 };
-            let delay_us = 20 + self.rng.below(hiccup);
+            let most_us = match self.rng.below(1_000) {
+                0 => 1_000 * MS,
+                1..=20 => 20 * MS,
+                _ => 100,
+            };
+            let delay_us = 20 + self.rng.below(most_us);
             self.later(slot, delay_us, Work::Apply);
         }
     }
