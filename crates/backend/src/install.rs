@@ -9,8 +9,9 @@
 //! the old state and is forgotten.
 
 use std::path::Path;
+use std::sync::Arc;
 
-use ketch_env::Open;
+use ketch_env::{File, Open};
 
 use crate::database;
 use crate::retired::Retired;
@@ -46,12 +47,16 @@ impl Drain {
         self.shared.installed(&self.opened, live_bytes)
     }
 
-    /// Makes sure that nobody has `from` open.
-    fn guard(&self, from: &Path) -> Result<std::sync::Arc<dyn ketch_env::File>, Error> {
+    /// Makes sure that nobody has `from` open, and keeps it so.
+    fn guard(&self, from: &Path) -> Result<Option<Arc<dyn File>>, Error> {
         let io = |source| Error::from_io(from, source);
-        let lock = self.disk.open(&files::lock(from), Open::Create).map_err(io)?;
+        let path = files::lock(from);
+        if !self.disk.exists(&path) {
+            return Ok(None);
+        }
+        let lock = self.disk.open(&path, Open::Existing).map_err(io)?;
         if lock.try_lock().map_err(io)? {
-            return Ok(lock);
+            return Ok(Some(lock));
         }
         let what = "database is still open where it was made".to_owned();
         Err(Error::Engine { path: from.into(), what })

@@ -2,7 +2,8 @@
 //!
 //! [`Backend::append`] takes what one applied entry changed into memory, readable at once;
 //! [`Drain::step`] moves it into the file in durable transactions. Reads look into the buffer
-//! first and then into the last commit, and never wait for the next one.
+//! first and then into the last commit, and never wait for the next one. [`Drain::install`] puts
+//! another database in the place of this one.
 //!
 //! Invariant: nobody outside knows redb, its transactions or its errors.
 //! Invariant: a [`Batch`] is in the file whole or not at all, and in append order.

@@ -2,7 +2,8 @@
 //!
 //! A [`Store`] is the only writer and belongs to the thread that applies entries. [`Reader`]s
 //! are for everyone else. Rows live in the backend, keyed by revision; the index in memory knows
-//! which rows a key has and how long they are, so counts and sizes need no row.
+//! which rows a key has and how long they are, so counts and sizes need no row. When another
+//! database was installed below, [`Store::reload`] takes up its history.
 //!
 //! Invariant: a reader at a revision sees all of it and nothing later, while writes go on.
 //! Invariant: no answer is held in memory as a whole; see [`Plan`].

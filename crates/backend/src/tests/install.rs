@@ -119,6 +119,7 @@ fn what_cannot_be_installed_leaves_everything_as_it_was() {
     drop(other);
     let nowhere = Path::new("/member/snap/nowhere.redb");
     refused(&mut drain, nowhere, "");
+    assert_eq!(disk.list(Path::new("/member/snap")).expect("sim").len(), 4, "nothing is left");
     sim.flip(&prepared(), 3, 1).expect("sim");
     refused(&mut drain, &prepared(), "database is corrupt: not a ketch database");
     sim.flip(&prepared(), 3, 1).expect("sim");
