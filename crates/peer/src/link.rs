@@ -241,7 +241,10 @@ impl Link {
             let number = state.attachments;
             (number, state.stream(kind).replace(Attached { number, waker: None }))
         };
-        earlier.and_then(|attached| attached.waker).into_iter().for_each(Waker::wake);
+        match earlier {
+            Some(attached) => attached.waker.into_iter().for_each(Waker::wake),
+            None => Counters::add(&self.counters.streams_out, 1),
+        }
         self.up(kind.name());
         Some(Outgoing::new(self.clone(), kind, number))
     }
@@ -256,6 +259,7 @@ impl Link {
             *state.stream(kind) = None;
             state.clear_streamless()
         };
+        Counters::take(&self.counters.streams_out);
         self.down(kind.name(), &"stream closed");
         // What the socket had taken may be lost as well.
         self.lost(dropped);

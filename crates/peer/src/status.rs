@@ -14,6 +14,10 @@ pub struct LinkStatus {
     pub id: MemberId,
     /// Since when it has been reachable; `None` while it is not.
     pub active_since: Option<Instant>,
+    /// Streams we read from it: 2 when all is well.
+    pub streams_in: u64,
+    /// Streams it reads from us: 2 when all is well.
+    pub streams_out: u64,
     /// Times it went from reachable to not.
     pub disconnects: u64,
     /// The last probe's round trip.
@@ -51,6 +55,8 @@ pub struct LinkStatus {
 pub(crate) struct Counters {
     /// Since when active, and the last round trip.
     state: Mutex<(Option<Instant>, Option<f64>)>,
+    pub(crate) streams_in: AtomicU64,
+    pub(crate) streams_out: AtomicU64,
     pub(crate) disconnects: AtomicU64,
     pub(crate) probes: AtomicU64,
     pub(crate) sent_bytes: AtomicU64,
@@ -89,6 +95,10 @@ impl Snapshots {
 }
 
 impl Counters {
+    pub(crate) fn take(counter: &AtomicU64) {
+        counter.fetch_sub(1, Relaxed);
+    }
+
     pub(crate) fn add(counter: &AtomicU64, amount: usize) {
         counter.fetch_add(amount as u64, Relaxed);
     }
@@ -126,6 +136,8 @@ impl Counters {
             id,
             active_since,
             rtt_ms,
+            streams_in: self.streams_in.load(Relaxed),
+            streams_out: self.streams_out.load(Relaxed),
             disconnects: self.disconnects.load(Relaxed),
             probes: self.probes.load(Relaxed),
             sent_bytes: self.sent_bytes.load(Relaxed),

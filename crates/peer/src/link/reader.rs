@@ -59,6 +59,7 @@ async fn read_stream(link: &Link, kind: Kind) -> Ended {
         Err(ended) => return ended,
     };
     link.up(kind.name());
+    let _standing = Standing::new(link);
     let ended = match kind {
         Kind::Message => {
             let mut decoder = message::Decoder::default();
@@ -85,6 +86,22 @@ async fn read_stream(link: &Link, kind: Kind) -> Ended {
     };
     drop(client);
     ended
+}
+
+/// Counts the stream as long as it is read, also if the task is ended.
+struct Standing<'a>(&'a Link);
+
+impl<'a> Standing<'a> {
+    fn new(link: &'a Link) -> Self {
+        Counters::add(&link.counters.streams_in, 1);
+        Self(link)
+    }
+}
+
+impl Drop for Standing<'_> {
+    fn drop(&mut self) {
+        Counters::take(&self.0.counters.streams_in);
+    }
 }
 
 async fn open(link: &Link, kind: Kind) -> Result<(Client, Incoming), Ended> {

@@ -58,7 +58,8 @@ pub(super) async fn hash_kv<P: Ports>(
     let bad = |text: &str| answer::refusal(StatusCode::BAD_REQUEST, text);
     let (head, body) = request.into_parts();
     let ours = port.config().cluster.to_string();
-    if headers::text(&head.headers, &headers::CLUSTER_ID).is_some_and(|theirs| theirs != ours) {
+    let theirs = headers::text(&head.headers, &headers::CLUSTER_ID).unwrap_or_default();
+    if !theirs.is_empty() && theirs != ours {
         let mismatch = headers::CLUSTER_ID_MISMATCH;
         return answer::refusal(StatusCode::PRECONDITION_FAILED, mismatch);
     }

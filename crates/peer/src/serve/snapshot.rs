@@ -75,30 +75,40 @@ async fn take<P: Ports>(
     if port.ports.is_removed(from) {
         return Err(post::removed());
     }
-    let link = port.shared.link(from);
+    let (ports, link) = (port.ports.clone(), port.shared.link(from));
     let patience = Duration::from_millis(limits::SNAPSHOT_STALL_MS);
-    let body = SnapshotBody { first, body, patience, link: link.clone() };
-    let begun = link.as_ref().map(|link| link.counters.receiving.begin());
-    info!(peer = %from, "receiving a snapshot");
-    let outcome = hand_over(port, message, body).await;
-    if let (Some(link), Some(begun)) = (&link, begun) {
-        link.counters.receiving.end(begun, outcome.is_ok());
-    }
-    outcome.map_err(|refused| {
-        warn!(peer = %from, %refused, "snapshot was not taken");
-        answer::refusal(StatusCode::INTERNAL_SERVER_ERROR, &refused.to_string())
-    })
+    let body = SnapshotBody { first, body, patience, link };
+    let is_ours = message.to() == port.config().local.0;
+    // In a task of its own: the connection's is dropped where it stands when the sender breaks
+    // off, and the receiver would have no chance to clean up.
+    let taken = tokio::spawn(async move {
+        if !is_ours {
+            return Err(SnapshotRefused::Process("message is for another member".into()));
+        }
+        save(&*ports, message, body).await
+    });
+    let outcome = taken.await.unwrap_or_else(|e| Err(SnapshotRefused::Process(e.to_string())));
+    outcome
+        .map_err(|refused| answer::refusal(StatusCode::INTERNAL_SERVER_ERROR, &refused.to_string()))
 }
 
-async fn hand_over<P: Ports>(
-    port: &Port<P>,
+async fn save<P: Ports>(
+    ports: &P,
     message: Message,
     body: SnapshotBody,
 ) -> Result<(), SnapshotRefused> {
-    if message.to() != port.config().local.0 {
-        return Err(SnapshotRefused::Process("message is for another member".into()));
+    let (from, link) = (MemberId(message.from()), body.link.clone());
+    info!(peer = %from, "receiving a snapshot");
+    let begun = link.as_ref().map(|link| link.counters.receiving.begin());
+    let outcome = ports.receive_snapshot(message, body).await;
+    if let (Some(link), Some(begun)) = (&link, begun) {
+        link.counters.receiving.end(begun, outcome.is_ok());
     }
-    port.ports.receive_snapshot(message, body).await
+    match &outcome {
+        Ok(()) => info!(peer = %from, "snapshot received"),
+        Err(refused) => warn!(peer = %from, %refused, "snapshot was not taken"),
+    }
+    outcome
 }
 
 /// Reads the message and what came behind it in the same piece.
@@ -112,7 +122,7 @@ async fn envelope(
             let claimed = (&bytes[..8]).get_u64();
             let length = usize::try_from(claimed).unwrap_or(usize::MAX);
             if length > limits::SNAPSHOT_ENVELOPE_BYTES {
-                return Err("error limit exceeded".into());
+                return Err("rafthttp: error limit exceeded".into());
             }
             if bytes.len() >= 8 + length {
                 bytes.advance(8);

@@ -1,0 +1,67 @@
+//! Raw HTTP/1.1 as the tests write it: exact bytes out, status and body back.
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+/// What came back.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    /// Lines of the head in lower case, without the date, sorted.
+    pub(crate) fields: Vec<String>,
+    pub(crate) body: String,
+}
+
+/// Sends one request and reads one answer.
+pub(crate) async fn request(
+    url: &str,
+    method: &str,
+    path: &str,
+    fields: &[(&str, &str)],
+    body: &[u8],
+) -> Reply {
+    let address = url.trim_start_matches("http://");
+    let mut socket = TcpStream::connect(address).await.expect("it listens");
+    let mut head = format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\n");
+    for (name, value) in fields {
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    head.push_str(&format!("Content-Length: {}\r\n\r\n", body.len()));
+    let mut bytes = head.into_bytes();
+    bytes.extend_from_slice(body);
+    socket.write_all(&bytes).await.expect("it reads");
+    let mut reply = Vec::new();
+    while !is_whole(&reply) {
+        // etcd holds even connections that are to be closed for some seconds.
+        if socket.read_buf(&mut reply).await.expect("it answers") == 0 {
+            break;
+        }
+    }
+    parse(&reply)
+}
+
+/// Whether the head and the length it names have come.
+fn is_whole(reply: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(reply);
+    let Some((head, body)) = text.split_once("\r\n\r\n") else { return false };
+    let head = head.to_ascii_lowercase();
+    match head.split("\r\n").find_map(|line| line.strip_prefix("content-length: ")) {
+        Some(length) => body.len() >= length.parse().expect("a number"),
+        None => head.contains(" 204 ") || body.ends_with("0\r\n\r\n"),
+    }
+}
+
+fn parse(reply: &[u8]) -> Reply {
+    let text = String::from_utf8_lossy(reply).into_owned();
+    let (head, body) = text.split_once("\r\n\r\n").expect("a head and a body");
+    let mut lines = head.split("\r\n");
+    let status = lines.next().and_then(|line| line.split(' ').nth(1)).expect("a status line");
+    let mut fields: Vec<String> = lines
+        .map(|line| line.split_once(": ").expect("a field"))
+        .map(|(name, value)| format!("{}: {value}", name.to_ascii_lowercase()))
+        .filter(|line| !line.starts_with("date: ") && !line.starts_with("connection: "))
+        .collect();
+    fields.sort();
+    let status = status.parse().expect("a number");
+    Reply { status, fields, body: body.to_owned() }
+}
