@@ -8,6 +8,88 @@
 pub enum Bug {
     /// A write is reported durable before its log was synced.
     UnsyncedReply,
+    /// A follower acknowledges entries before they are durable.
+    EarlyAck,
+    /// A leader counts its own copy of an entry before it is durable.
+    OwnUnsynced,
+    /// A member votes for everyone who asks in a term.
+    VoteTwice,
+    /// A member forgets with a restart for whom it voted.
+    ForgottenVote,
+    /// A vote goes to candidates whose log lacks entries.
+    BlindVote,
+    /// A leader commits entries of earlier terms by counting copies (Raft, figure 8).
+    OldTermCommit,
+    /// A follower takes up the leader's commit beyond what the append matched.
+    UnmatchedCommit,
+    /// A follower appends without looking whether its log agrees before.
+    UncheckedAppend,
+    /// An append that brings nothing new cuts off what comes after it.
+    CutTail,
+    /// A received snapshot replaces the state but not the membership.
+    SnapshotWithoutMembers,
+    /// A received snapshot is taken over without its leases.
+    SnapshotWithoutLeases,
+    /// A membership change is not stored with its entry, and lost at a restart.
+    LostConfChange,
+    /// The applied index that is stored with an entry is that of the one before.
+    AppliedAgain,
+    /// A proposal that was passed on is proposed again under the next leader.
+    ProposedAgain,
+    /// A leader answers reads without asking whether it still leads.
+    UnconfirmedRead,
+    /// A new leader answers reads before it committed anything in its term.
+    FreshLeaderRead,
+    /// A read does not wait until its index is applied.
+    EarlyRead,
+    /// Comparisons of modification revisions always find them equal.
+    LooseCompare,
+    /// Compaction removes the newest version of a key that is alive.
+    CompactedLive,
+    /// Keys are not tied to their leases again at a start.
+    KeysUntied,
+    /// A new leader does not give leases their time again.
+    LeaseNotExtended,
+    /// A watch that catches up in several steps skips a revision between them.
+    WatchGap,
+    /// A watch that falls behind is told of a revision twice.
+    WatchRepeat,
+    /// The events of a revision are told in several responses.
+    WatchSplit,
+    /// A watch that is behind is told that it is not.
+    EarlyProgress,
+}
+
+impl Bug {
+    /// Every bug.
+    pub const ALL: &'static [Self] = &[
+        Self::UnsyncedReply,
+        Self::EarlyAck,
+        Self::OwnUnsynced,
+        Self::VoteTwice,
+        Self::ForgottenVote,
+        Self::BlindVote,
+        Self::OldTermCommit,
+        Self::UnmatchedCommit,
+        Self::UncheckedAppend,
+        Self::CutTail,
+        Self::SnapshotWithoutMembers,
+        Self::SnapshotWithoutLeases,
+        Self::LostConfChange,
+        Self::AppliedAgain,
+        Self::ProposedAgain,
+        Self::UnconfirmedRead,
+        Self::FreshLeaderRead,
+        Self::EarlyRead,
+        Self::LooseCompare,
+        Self::CompactedLive,
+        Self::KeysUntied,
+        Self::LeaseNotExtended,
+        Self::WatchGap,
+        Self::WatchRepeat,
+        Self::WatchSplit,
+        Self::EarlyProgress,
+    ];
 }
 
 /// Whether the bug is planted on this thread.
