@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 
 use bytes::{BufMut, Bytes, BytesMut};
+use ketch_base::planted::{self, Bug};
 use ketch_mvcc::{Error, KeyState};
 use ketch_proto::etcdserverpb::compare::{CompareResult, CompareTarget, TargetUnion};
 use ketch_proto::etcdserverpb::{Compare, RangeRequest};
@@ -93,6 +94,7 @@ fn pair_holds(compare: &Compare, pair: &KeyValue) -> bool {
     let order = match CompareTarget::try_from(compare.target) {
         Ok(CompareTarget::Version) => number(pair.version, operand.and_then(version)),
         Ok(CompareTarget::Create) => number(pair.create_revision, operand.and_then(create)),
+        Ok(CompareTarget::Mod) if planted::is(Bug::LooseCompare) => Ordering::Equal,
         Ok(CompareTarget::Mod) => number(pair.mod_revision, operand.and_then(modified)),
         Ok(CompareTarget::Lease) => number(pair.lease, operand.and_then(lease)),
         Ok(CompareTarget::Value) => pair.value.as_ref().cmp(operand.map_or(b"", value)),

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use ketch_backend::{Batch, Bucket};
+use ketch_base::planted::{self, Bug};
 use ketch_base::{Code, Index, MemberId, RequestId};
 use ketch_raft_proto::raftpb::{
     ConfChange, ConfChangeType, ConfChangeV2, ConfState, Entry, EntryType,
@@ -41,7 +42,9 @@ impl Machine {
             change.node_id = Some(0);
         }
         reconfigure(&mut self.conf_state, kind, change.node_id());
-        batch.put(Bucket::Meta, Bytes::from_static(CONF_STATE_KEY), to_json(&self.conf_state));
+        if !planted::is(Bug::LostConfChange) {
+            batch.put(Bucket::Meta, Bytes::from_static(CONF_STATE_KEY), to_json(&self.conf_state));
+        }
         let removed_self = kind == ConfChangeType::ConfChangeRemoveNode
             && result.is_ok()
             && id == self.config.local;

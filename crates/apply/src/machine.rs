@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use ketch_backend::{Backend, Batch, Bucket};
+use ketch_base::planted::{self, Bug};
 use ketch_base::{Code, Index, MemberId, RequestId, Term};
 use ketch_lease::Lessor;
 use ketch_mvcc::{Committed, Reader, Store};
@@ -84,7 +85,9 @@ impl Machine {
         let view = backend.view();
         let lessor = Lessor::open(&view, config.lease)?;
         let leased = store.take_leased().into_iter();
-        lessor.restore_attachments(leased.map(|(key, lease)| (key, lease.into())));
+        if !planted::is(Bug::KeysUntied) {
+            lessor.restore_attachments(leased.map(|(key, lease)| (key, lease.into())));
+        }
         let (applied, term) = restore::progress(&view)?;
         let membership = restore::membership(&view)?;
         let conf_state = restore::conf_state(&view)?;
@@ -167,7 +170,8 @@ impl Machine {
     fn begin(&self, entry: &Entry) -> Batch {
         let number = |number: u64| Bytes::copy_from_slice(&number.to_be_bytes());
         let mut batch = Batch::new();
-        batch.put(Bucket::Meta, Bytes::from_static(INDEX_KEY), number(entry.index()));
+        let stored = entry.index() - u64::from(planted::is(Bug::AppliedAgain));
+        batch.put(Bucket::Meta, Bytes::from_static(INDEX_KEY), number(stored));
         if self.term.0 != entry.term() {
             batch.put(Bucket::Meta, Bytes::from_static(TERM_KEY), number(entry.term()));
         }

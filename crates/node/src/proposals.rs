@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
+use ketch_base::planted::{self, Bug};
 use ketch_base::{Code, RequestId, limits};
 use ketch_raft::{Raft, Refused};
 use ketch_raft_proto::raftpb::ConfChange;
@@ -56,10 +57,11 @@ impl Proposals {
         tick: u64,
         effects: &mut Vec<Effect>,
     ) {
+        let again = planted::is(Bug::ProposedAgain).then(|| payload.clone());
         let refused = match self.admit(raft, &payload) {
             Err(code) => Some(code),
             Ok(()) => match propose(raft, payload) {
-                Ok(()) => None,
+                Ok(()) => again.and_then(|payload| self.keep(id, payload, tick)),
                 Err((Refused::NoLeader | Refused::Transferring, payload)) => {
                     self.keep(id, payload, tick)
                 }

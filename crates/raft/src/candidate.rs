@@ -1,6 +1,7 @@
 //! Elections (Raft 5.2 and 9.6): when to begin one, asking, counting.
 
 use bytes::Bytes;
+use ketch_base::planted::{self, Bug};
 use ketch_raft_proto::raftpb::{Message, MessageType};
 
 use crate::error::StepError;
@@ -134,7 +135,9 @@ impl Raft {
         let free =
             self.vote == from || (self.vote == 0 && self.leader == 0) || (pre && term > self.term);
         let asker = crate::log::EntryId { term: message.log_term(), index: message.index() };
-        let granted = free && self.log.is_covered_by(asker);
+        let free = free || planted::is(Bug::VoteTwice);
+        let covered = self.log.is_covered_by(asker) || planted::is(Bug::BlindVote);
+        let granted = free && covered;
         let answer = if pre { MessageType::MsgPreVoteResp } else { MessageType::MsgVoteResp };
         // A granted vote speaks of the asked term, a refused one teaches the own.
         let term = if granted { term } else { self.term };

@@ -1,5 +1,6 @@
 //! A follower: takes entries, heartbeats and snapshots; passes on what only a leader can do.
 
+use ketch_base::planted::{self, Bug};
 use ketch_raft_proto::raftpb::{Message, MessageType, Snapshot};
 
 use crate::change::Configuration;
@@ -70,12 +71,14 @@ impl Raft {
             self.send_when_durable(message::append_accepted(leader, committed));
             return Ok(());
         }
-        if !self.log.holds(prev) {
+        let unchecked = planted::is(Bug::UncheckedAppend) && prev.index <= self.log.last();
+        if !self.log.holds(prev) && !unchecked {
             self.refuse_append(leader, prev);
             return Ok(());
         }
         let last_new = self.log.append_after(prev, message.entries);
-        self.log.commit_to(message.commit.unwrap_or(0).min(last_new));
+        let most = if planted::is(Bug::UnmatchedCommit) { self.log.last() } else { last_new };
+        self.log.commit_to(message.commit.unwrap_or(0).min(most));
         self.send_when_durable(message::append_accepted(leader, last_new));
         Ok(())
     }
@@ -132,7 +135,9 @@ impl Raft {
             return Ok(false);
         }
         self.log.restore(snapshot, at);
-        self.members = members;
+        if !planted::is(Bug::SnapshotWithoutMembers) {
+            self.members = members;
+        }
         self.progress.clear();
         self.sync_progress();
         Ok(true)

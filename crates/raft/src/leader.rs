@@ -1,5 +1,6 @@
 //! A leader: takes proposals, counts acknowledgements, watches its quorum, hands over.
 
+use ketch_base::planted::{self, Bug};
 use ketch_raft_proto::raftpb::{Entry, EntryType, Message, MessageType};
 
 use crate::change::{conf_change_of, leaves_joint};
@@ -129,6 +130,11 @@ impl Raft {
         entry.term = Some(self.term);
         entry.index = Some(self.log.last() + 1);
         self.log.push(entry);
+        if planted::is(Bug::OwnUnsynced)
+            && let Some(own) = self.progress.get_mut(&self.id)
+        {
+            own.acknowledge(self.log.last());
+        }
         self.replicate_due = true;
     }
 
@@ -147,7 +153,8 @@ impl Raft {
         let matched = |id: u64| progress.get(&id).map_or(0, |progress| progress.matched);
         let index = self.members.voters.reached(matched);
         let was = self.log.committed();
-        if index <= was || self.log.term(index) != Some(self.term) {
+        let own = self.log.term(index) == Some(self.term) || planted::is(Bug::OldTermCommit);
+        if index <= was || !own {
             return;
         }
         self.log.commit_to(index);

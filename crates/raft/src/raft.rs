@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
+use ketch_base::planted::{self, Bug};
 use ketch_base::{Index, MemberId};
 use ketch_raft_proto::raftpb::{
     ConfChange, ConfChangeV2, ConfState, Entry, EntryType, HardState, Message, MessageType,
@@ -102,7 +103,10 @@ impl Raft {
             id,
             role: Role::Follower,
             term: hard_state.term().max(log.last_id().term),
-            vote: if hard_state.term() < log.last_id().term { 0 } else { hard_state.vote() },
+            vote: match hard_state.term() < log.last_id().term {
+                false if !planted::is(Bug::ForgottenVote) => hard_state.vote(),
+                _ => 0,
+            },
             leader: 0,
             log,
             members: Configuration::from_conf_state(&conf_state)?,
@@ -322,6 +326,9 @@ impl Raft {
     /// Keeps the message until everything up to now is durable.
     pub(crate) fn send_when_durable(&mut self, message: Message) {
         let message = self.address(message);
+        if planted::is(Bug::EarlyAck) && message.r#type() == MessageType::MsgAppResp {
+            return self.outbox.send(message);
+        }
         self.outbox.send_when_durable(message);
     }
 

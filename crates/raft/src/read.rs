@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
+use ketch_base::planted::{self, Bug};
 use ketch_raft_proto::raftpb::{Entry, Message, MessageType};
 
 use crate::config::PENDING_READS_MAX;
@@ -112,9 +113,9 @@ impl Raft {
         if self.reads.is_full() {
             return;
         }
-        if !self.has_committed_in_term() {
+        if !self.has_committed_in_term() && !planted::is(Bug::FreshLeaderRead) {
             self.reads.postponed.push(question);
-        } else if self.members.voters.is_sole(self.id) {
+        } else if self.members.voters.is_sole(self.id) || planted::is(Bug::UnconfirmedRead) {
             self.answer_read(question, self.log.committed());
         } else {
             self.reads.add(self.log.committed(), question);

@@ -2,6 +2,7 @@
 
 use std::slice;
 
+use ketch_base::planted::{self, Bug};
 use ketch_base::{Revision, RevisionKey};
 
 use super::version::Version;
@@ -171,7 +172,8 @@ impl History {
         let Some(place) = self.place(at) else { return Rest::Clean };
         let versions = self.versions();
         let version = versions[place];
-        let due = place + usize::from(version.is_tombstone() && version.main < at);
+        let ends = version.is_tombstone() && version.main < at;
+        let due = place + usize::from(ends || planted::is(Bug::CompactedLive));
         let count = due.min(most);
         removed.extend(versions[..count].iter().map(|version| version.row_key()));
         if count == versions.len() {

@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 
 use bytes::Bytes;
 use ketch_backend::View;
+use ketch_base::planted::{self, Bug};
 use ketch_base::{Revision, RevisionKey};
 
 use super::Hub;
@@ -200,7 +201,8 @@ impl Hub {
             self.behind.remove(&owner);
             self.settle_progress(id);
         } else {
-            watcher.behind = Some(scan.through + 1);
+            let skipped = i64::from(planted::is(Bug::WatchGap));
+            watcher.behind = Some(scan.through + 1 + skipped);
         }
         Ok(())
     }

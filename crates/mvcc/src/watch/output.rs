@@ -1,6 +1,7 @@
 //! What a stream is told, and how events are cut into responses.
 
 use bytes::Bytes;
+use ketch_base::planted::{self, Bug};
 
 use super::Config;
 
@@ -83,7 +84,7 @@ pub(super) fn responses(
     };
     for (event_main, event) in events {
         let full = bytes + event.len() > config.response_bytes;
-        if full && main != Some(event_main) {
+        if (full && main != Some(event_main)) || planted::is(Bug::WatchSplit) {
             close(std::mem::take(&mut part));
             bytes = 0;
         }

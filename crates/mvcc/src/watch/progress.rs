@@ -1,5 +1,7 @@
 //! Progress: telling a client how far it is without a change to tell.
 
+use ketch_base::planted::{self, Bug};
+
 use super::intervals::Owner;
 use super::output::Output;
 use super::{Hub, StreamId};
@@ -46,7 +48,7 @@ impl Hub {
             return;
         }
         let current = |owner| self.watchers.get(owner).is_some_and(|w| w.is_current(self.revision));
-        if stream.watchers().all(current) {
+        if stream.watchers().all(current) || planted::is(Bug::EarlyProgress) {
             stream.progress_wanted = false;
             if stream.watchers().next().is_some() {
                 let revision = self.revision;
