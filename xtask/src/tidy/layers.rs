@@ -19,7 +19,8 @@ const EDGES: &[(&str, &[&str])] = &[
     ("backend", &["base", "env"]),
     ("mvcc", &["base", "proto", "backend"]),
     ("lease", &["base", "proto", "backend"]),
-    ("apply", &["base", "proto", "raft-proto", "backend", "mvcc", "lease"]),
+    ("auth", &["base", "proto", "backend"]),
+    ("apply", &["base", "proto", "raft-proto", "backend", "mvcc", "lease", "auth"]),
     (
         "node",
         &["base", "proto", "raft-proto", "env", "raft", "wal", "snapshot", "backend", "apply"],
@@ -42,6 +43,7 @@ const OUTSIDE: &[(&str, &[&str])] = &[
     ("backend", &["bytes", "thiserror", "crc32c", "redb", "parking_lot"]),
     ("mvcc", &["bytes", "prost", "thiserror", "crc32c", "parking_lot"]),
     ("lease", &["bytes", "prost", "thiserror", "parking_lot"]),
+    ("auth", &["bytes", "prost", "thiserror", "parking_lot"]),
     ("apply", &["bytes", "prost", "thiserror", "serde", "serde_json", "sha1", "parking_lot"]),
     ("node", &["bytes", "prost", "thiserror"]),
 ];
