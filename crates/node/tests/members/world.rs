@@ -177,7 +177,11 @@ impl World {
             return;
         }
         if let Some(member) = self.members.get_mut(&to) {
-            member.events.push_back(Event::Message(Box::new(message)));
+            // Nobody listens to those it knows to be removed.
+            let membership = member.apply.machine().shared().membership();
+            if !membership.is_removed(MemberId(from)) {
+                member.events.push_back(Event::Message(Box::new(message)));
+            }
         }
     }
 
