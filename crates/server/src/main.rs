@@ -15,11 +15,14 @@ mod threads;
 mod waiters;
 
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use config::{Config, ConfigError};
 use exit::Ending;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
+use signal_hook::low_level::emulate_default_handler;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -63,12 +66,21 @@ fn run(config: Config) -> anyhow::Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
     let (exit, endings) = exit::exit();
     let asker = exit.clone();
+    let has_begun = Arc::new(AtomicBool::new(false));
+    let begun = Arc::clone(&has_begun);
     std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
         for signal in signals.forever() {
+            if !begun.load(Ordering::Acquire) {
+                // Nothing is to be taken down in order yet, and others may be waited for without
+                // end: the process ends as if nobody listened.
+                let _ = emulate_default_handler(signal);
+            }
             asker.ask(Ending::Signal(signal));
         }
     })?;
-    let (running, ending) = start::start(config, exit)?.serve(&endings)?;
+    let starting = start::start(config, exit)?;
+    has_begun.store(true, Ordering::Release);
+    let (running, ending) = starting.serve(&endings)?;
     if let Ending::Signal(signal) = ending {
         let name = if signal == SIGTERM { "terminated" } else { "interrupt" };
         tracing::info!(signal = name, "received signal; shutting down");
