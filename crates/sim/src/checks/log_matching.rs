@@ -3,6 +3,9 @@
 //! Each entry is compared with what any member ever logged at its index and term, together with
 //! the term of the entry before it; by induction everything before is the same too. Also: no gaps,
 //! terms only grow along a log, and a leader never replaces entries of its own.
+//!
+//! What only one member ever had, and lost with a crash, binds nobody: a sole voter begins a term
+//! with the first entry of it, and may begin it twice.
 
 use std::collections::BTreeMap;
 
@@ -14,11 +17,21 @@ use crate::fact::{EntryMark, Fact, Moment};
 
 const NAME: &str = "log matching";
 
+/// What an index and a term stand for.
+struct Known {
+    digest: u32,
+    /// The term of the entry before, if anyone knew it.
+    before: Option<Term>,
+    /// Who had it first.
+    first: MemberId,
+    /// Whether others have had it too.
+    shared: bool,
+}
+
 #[derive(Default)]
 pub(super) struct LogMatching {
     logs: Logs,
-    /// By index and term: the digest, and the term of the entry before if anyone knew it.
-    known: BTreeMap<(Index, Term), (u32, Option<Term>)>,
+    known: BTreeMap<(Index, Term), Known>,
     leads: BTreeMap<MemberId, Term>,
     compared: u64,
 }
@@ -70,6 +83,13 @@ impl LogMatching {
             self.compare(member, entry, before.map(|before| before.term))?;
             before = Some(*entry);
         }
+        let kept = entries.last().map_or(from, |last| last.index);
+        for lost in self.logs.span(member, kept, Index(u64::MAX)) {
+            let place = (lost.index, lost.term);
+            if self.known.get(&place).is_some_and(|known| known.first == member && !known.shared) {
+                self.known.remove(&place);
+            }
+        }
         self.logs.recovered(member, from, entries);
         Ok(())
     }
@@ -81,21 +101,23 @@ impl LogMatching {
         before: Option<Term>,
     ) -> Result<(), String> {
         let place = (entry.index, entry.term);
-        let Some((digest, known_before)) = self.known.get_mut(&place) else {
-            self.known.insert(place, (entry.digest, before));
+        let Some(known) = self.known.get_mut(&place) else {
+            let known = Known { digest: entry.digest, before, first: by, shared: false };
+            self.known.insert(place, known);
             return Ok(());
         };
         self.compared += 1;
-        if *digest != entry.digest {
+        known.shared |= known.first != by;
+        if known.digest != entry.digest {
             return Err(format!("{by} has another entry at {} of term {}", place.0, place.1));
         }
-        match (*known_before, before) {
+        match (known.before, before) {
             (Some(one), Some(other)) if one != other => Err(format!(
                 "before {} of term {} stands term {other} on {by}, elsewhere {one}",
                 place.0, place.1
             )),
             (None, _) => {
-                *known_before = before;
+                known.before = before;
                 Ok(())
             }
             _ => Ok(()),
@@ -154,22 +176,34 @@ mod tests {
         trial(Box::new(LogMatching::default()), facts)
     }
 
-    #[test]
-    fn equal_logs_pass() {
-        let recovered = Fact::Recovered {
-            member: MemberId(2),
+    /// A member starts and finds nothing.
+    fn recovered(member: u64) -> Fact {
+        Fact::Recovered {
+            member: MemberId(member),
             before: Index(0),
             entries: Vec::new(),
             term: Term(9),
             vote: MemberId(0),
             commit: Index(0),
             applied: Index(0),
-        };
+        }
+    }
+
+    #[test]
+    fn what_nobody_else_had_may_be_lost() {
+        let lost = || vec![logged(1, &[(1, 1, 7)]), recovered(1)];
+        assert_eq!(run([lost(), vec![logged(1, &[(1, 1, 8)])]].concat()), Ok(0));
+        let shared = [vec![logged(1, &[(1, 1, 7)]), logged(2, &[(1, 1, 7)])], lost()].concat();
+        assert!(run([shared, vec![logged(1, &[(1, 1, 8)])]].concat()).is_err());
+    }
+
+    #[test]
+    fn equal_logs_pass() {
         let facts = vec![
             logged(1, &[(1, 1, 7), (2, 1, 8)]),
             logged(2, &[(1, 1, 7), (2, 1, 8)]),
             logged(2, &[(2, 2, 9)]),
-            recovered,
+            recovered(2),
             logged(2, &[(1, 1, 7)]),
         ];
         assert_eq!(run(facts), Ok(3));
