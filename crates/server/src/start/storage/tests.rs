@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use ketch_backend::{Batch, Bucket, Durable};
 use ketch_proto::etcdserverpb;
 use ketch_raft_proto::raftpb::ConfChange;
 use prost::Message;
@@ -159,4 +160,33 @@ fn left_overs_are_swept() {
     std::fs::write(&left, b"half").expect("a file");
     folder.open("", &Outer(None)).expect("a member");
     assert!(!left.exists());
+}
+
+#[test]
+fn a_prepared_snapshot_is_taken_up() {
+    let folder = Folder::new();
+    drop(folder.open("", &Outer(None)).expect("a member"));
+    let snap = folder.0.path().join("member/snap");
+    let prepared = snap.join(install::prepared_name(Index(50)));
+    let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+    let (backend, mut drain) =
+        Backend::open(disk, &prepared, BackendConfig::default()).expect("a database");
+    let mut batch = Batch::new();
+    let number = |value: u64| Bytes::copy_from_slice(&value.to_be_bytes());
+    batch.put(Bucket::Meta, Bytes::from_static(Durable::INDEX_KEY), number(50));
+    batch.put(Bucket::Meta, Bytes::from_static(Durable::TERM_KEY), number(3));
+    backend.append(batch);
+    while drain.step().expect("a write").more {}
+    drop((backend, drain));
+    let storage = folder.open("", &Outer(None)).expect("a member");
+    assert_eq!(storage.backend.durable().index, Index(50));
+    assert_eq!(storage.started.restored.applied, Index(50));
+    assert!(!prepared.exists());
+    drop(storage);
+    // An older one is not.
+    let older = snap.join(install::prepared_name(Index(40)));
+    std::fs::write(&older, b"").expect("a file");
+    let storage = folder.open("", &Outer(None)).expect("a member");
+    assert_eq!(storage.backend.durable().index, Index(50));
+    assert!(!older.exists());
 }
