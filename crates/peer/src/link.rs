@@ -10,9 +10,11 @@ mod queue;
 mod reader;
 mod snapshot;
 
+use std::io;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use ketch_base::MemberId;
 use ketch_raft_proto::raftpb::Message;
@@ -23,6 +25,7 @@ use tracing::{info, warn};
 pub(crate) use outgoing::Outgoing;
 use queue::{Class, Queues};
 
+use crate::client::Client;
 use crate::limits;
 use crate::links::Shared;
 use crate::status::Counters;
@@ -151,6 +154,17 @@ impl Link {
         }
     }
 
+    /// Dials the URL in use; if that fails the next dial tries another one. `stall` bounds every
+    /// single write.
+    async fn connect(&self, stall: Duration) -> io::Result<Client> {
+        let url = self.url();
+        let client = Client::connect(&url, self.shared.config.dial_timeout(), stall).await;
+        if client.is_err() {
+            self.url_failed(&url);
+        }
+        client
+    }
+
     /// Streams that stand go on; the next dial uses the new list.
     pub(crate) fn set_urls(&self, list: &[String]) {
         let mut urls = self.urls.lock().unwrap_or_else(PoisonError::into_inner);
@@ -265,9 +279,15 @@ impl Link {
         self.lost(dropped);
     }
 
-    /// Moves what the stream may carry now to `into`; pending registers the task to be woken.
-    /// Ready without messages: the stream has no business any more.
-    fn take(&self, kind: Kind, number: u64, cx: &Context<'_>, into: &mut Vec<Message>) -> Poll<()> {
+    /// Moves what the stream may carry now to `into` and tells about how many bytes that is;
+    /// pending registers the task to be woken. Ready without messages: the stream is over.
+    fn take(
+        &self,
+        kind: Kind,
+        number: u64,
+        cx: &Context<'_>,
+        into: &mut Vec<Message>,
+    ) -> Poll<usize> {
         let mut state = self.state();
         let appends_too = kind == Kind::Append || state.append.is_none();
         let closed = state.closed;
@@ -277,17 +297,22 @@ impl Link {
                     attached.waker = Some(cx.waker().clone());
                 }
             }
-            _ => return Poll::Ready(()),
+            _ => return Poll::Ready(0),
         }
-        let mut budget = limits::WRITE_BYTES;
+        let (mut budget, mut taken) = (limits::WRITE_BYTES, 0);
+        let mut drain = |lane: &mut queue::Lane| {
+            let bytes = lane.drain(budget, into);
+            budget = budget.saturating_sub(bytes);
+            taken += bytes;
+        };
         if kind == Kind::Message {
-            state.queues.urgent.drain(&mut budget, into);
-            state.queues.proposals.drain(&mut budget, into);
+            drain(&mut state.queues.urgent);
+            drain(&mut state.queues.proposals);
         }
         if appends_too {
-            state.queues.appends.drain(&mut budget, into);
+            drain(&mut state.queues.appends);
         }
-        if into.is_empty() { Poll::Pending } else { Poll::Ready(()) }
+        if into.is_empty() { Poll::Pending } else { Poll::Ready(taken) }
     }
 }
 

@@ -159,7 +159,9 @@ impl Shared {
             return;
         }
         let mut remotes = self.remotes();
-        if remotes.len() < limits::REMOTES && !remotes.contains_key(&id) {
+        if let Some(remote) = remotes.get(&id) {
+            remote.set_urls(urls);
+        } else if remotes.len() < limits::REMOTES {
             info!(peer = %id, ?urls, "an unknown member spoke to us");
             remotes.insert(id, Link::open_remote(self, id, urls));
         }

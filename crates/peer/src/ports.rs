@@ -22,7 +22,7 @@ pub trait Ports: Send + Sync + 'static {
     fn snapshot_sent(&self, peer: MemberId, arrived: bool);
     /// The member was removed from the cluster for good.
     fn is_removed(&self, id: MemberId) -> bool;
-    /// The member is in the cluster.
+    /// The member is in the cluster; its link comes by [`crate::Links::follow`].
     fn is_member(&self, id: MemberId) -> bool;
     /// Another member says that this one was removed: it must stop.
     fn removed_self(&self);

@@ -11,6 +11,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::header::HeaderMap;
 use http::{Method, Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http1::Builder;
@@ -21,6 +22,7 @@ use tracing::debug;
 
 use crate::client::Outbound;
 use crate::config::Config;
+use crate::headers;
 use crate::links::Shared;
 use crate::net::Stalling;
 use crate::ports::Ports;
@@ -33,13 +35,21 @@ pub struct Port<P> {
     ports: Arc<P>,
 }
 
-impl<P> Port<P> {
+impl<P: Ports> Port<P> {
     pub(crate) fn new(shared: Arc<Shared>, ports: Arc<P>) -> Self {
         Self { shared, ports }
     }
 
     fn config(&self) -> &Config {
         &self.shared.config
+    }
+
+    /// Remembers where a sender can be answered that is not, or not yet, in the cluster.
+    fn meet(&self, fields: &HeaderMap) {
+        let Some((from, urls)) = headers::sender(fields) else { return };
+        if !self.ports.is_member(from) && !self.ports.is_removed(from) {
+            self.shared.add_remote(from, &urls);
+        }
     }
 
     fn patience(&self) -> Duration {

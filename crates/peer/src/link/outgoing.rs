@@ -12,7 +12,6 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use super::{Kind, Link};
 use crate::frame::{append, message};
-use crate::limits;
 use crate::status::Counters;
 
 /// Takes messages from the link whenever the socket has room; all that wait share one write.
@@ -34,8 +33,9 @@ impl Outgoing {
         Self { link, kind, number, beat, encoder, taken: Vec::new(), bytes }
     }
 
-    fn encode(&mut self) {
-        self.bytes.reserve(limits::WRITE_BYTES);
+    /// Encodes what was taken into one buffer of about `size` bytes.
+    fn encode(&mut self, size: usize) {
+        self.bytes.reserve(size);
         for taken in self.taken.drain(..) {
             match self.kind {
                 Kind::Message => message::encode(&taken, &mut self.bytes),
@@ -62,8 +62,8 @@ impl Body for Outgoing {
     ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         let this = self.get_mut();
         match this.link.take(this.kind, this.number, cx, &mut this.taken) {
-            Poll::Ready(()) if this.taken.is_empty() => return Poll::Ready(None),
-            Poll::Ready(()) => this.encode(),
+            Poll::Ready(_) if this.taken.is_empty() => return Poll::Ready(None),
+            Poll::Ready(size) => this.encode(size),
             // A stream that is busy needs no heartbeat.
             Poll::Pending if this.beat.poll_tick(cx).is_ready() => this.encode_heartbeat(),
             Poll::Pending => return Poll::Pending,

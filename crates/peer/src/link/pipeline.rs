@@ -74,7 +74,7 @@ async fn post(link: &Link, kept: &mut Option<Client>, message: &Message) -> Resu
     let (answer, client) = match reused {
         Some(done) => done,
         None => {
-            let client = dial(link).await?;
+            let client = link.connect(link.shared.config.write_timeout()).await?;
             timeout(patience, post_on(link, client, body)).await.unwrap_or_else(late)?
         }
     };
@@ -86,16 +86,6 @@ async fn post(link: &Link, kept: &mut Option<Client>, message: &Message) -> Resu
 
 fn late<T>(_: tokio::time::error::Elapsed) -> io::Result<T> {
     Err(io::ErrorKind::TimedOut.into())
-}
-
-async fn dial(link: &Link) -> io::Result<Client> {
-    let config = &link.shared.config;
-    let url = link.url();
-    let dialed = Client::connect(&url, config.dial_timeout(), config.write_timeout()).await;
-    if dialed.is_err() {
-        link.url_failed(&url);
-    }
-    dialed
 }
 
 async fn post_on(

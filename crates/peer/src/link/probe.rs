@@ -36,7 +36,7 @@ async fn probe(link: &Link, kept: Option<Client>) -> io::Result<Client> {
     let config = &link.shared.config;
     let mut client = match kept.filter(Client::is_open) {
         Some(client) => client,
-        None => Client::connect(&link.url(), config.dial_timeout(), config.write_timeout()).await?,
+        None => link.connect(config.write_timeout()).await?,
     };
     let begun = Instant::now();
     let answer = client.request(Method::GET, "/raft/probing", HeaderMap::new(), empty()).await?;

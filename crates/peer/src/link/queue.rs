@@ -64,13 +64,17 @@ impl Lane {
         Some((message, size))
     }
 
-    /// Moves messages to `into` until `budget` bytes are used up.
-    pub(crate) fn drain(&mut self, budget: &mut usize, into: &mut Vec<Message>) {
-        while *budget > 0 {
-            let Some((message, size)) = self.pop() else { return };
-            *budget = budget.saturating_sub(size);
+    /// Moves messages to `into` until they take `budget` bytes, the last one maybe more; returns
+    /// about how many bytes they take.
+    pub(crate) fn drain(&mut self, budget: usize, into: &mut Vec<Message>) -> usize {
+        let mut taken = 0;
+        while taken < budget
+            && let Some((message, size)) = self.pop()
+        {
+            taken += size;
             into.push(message);
         }
+        taken
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -185,8 +189,8 @@ mod tests {
         for _ in 0..10 {
             queues.push(Class::Append, message(MessageType::MsgApp, 1000), false);
         }
-        let (mut budget, mut taken) = (2500, Vec::new());
-        queues.appends.drain(&mut budget, &mut taken);
-        assert_eq!((budget, taken.len()), (0, 3));
+        let mut taken = Vec::new();
+        let bytes = queues.appends.drain(2_500, &mut taken);
+        assert_eq!((bytes, taken.len()), (3 * 1_064, 3));
     }
 }

@@ -19,7 +19,6 @@ use tracing::{info, warn};
 
 use super::Link;
 use super::pipeline::{PostError, check};
-use crate::client::Client;
 use crate::frame::message;
 use crate::headers;
 use crate::limits;
@@ -84,7 +83,7 @@ async fn send(mut report: Report, message: Box<Message>, chunks: Chunks) {
 async fn post(link: &Arc<Link>, message: &Message, chunks: Chunks) -> Result<(), PostError> {
     let config = &link.shared.config;
     let stall = Duration::from_millis(limits::SNAPSHOT_STALL_MS);
-    let mut client = Client::connect(&link.url(), config.dial_timeout(), stall).await?;
+    let mut client = link.connect(stall).await?;
     let mut fields = HeaderMap::new();
     headers::put(config, &mut fields);
     fields.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));

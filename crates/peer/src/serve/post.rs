@@ -32,9 +32,7 @@ async fn take<P: Ports>(
     let (head, body) = request.into_parts();
     headers::check(port.config(), &head.headers)
         .map_err(|(status, text)| answer::refusal(status, &text))?;
-    if let Some((from, urls)) = headers::sender(&head.headers) {
-        port.shared.add_remote(from, &urls);
-    }
+    port.meet(&head.headers);
     let body = read_all(body, limits::MESSAGE_BYTES, port.patience())
         .await
         .map_err(|_| bad("error reading raft message"))?;

@@ -61,9 +61,7 @@ async fn take<P: Ports>(
     let (head, mut body) = request.into_parts();
     headers::check(port.config(), &head.headers)
         .map_err(|(status, text)| answer::refusal(status, &text))?;
-    if let Some((from, urls)) = headers::sender(&head.headers) {
-        port.shared.add_remote(from, &urls);
-    }
+    port.meet(&head.headers);
     let (message, first) = envelope(&mut body, port.patience()).await.map_err(|why| {
         warn!(%why, "a snapshot came whose message cannot be read");
         bad(&format!("failed to decode raft message ({why})"))

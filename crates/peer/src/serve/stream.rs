@@ -41,9 +41,7 @@ fn open<P: Ports>(
     }
     let Some(link) = port.shared.link(from) else {
         // It is not a member yet as far as we know; it can be answered by posts until it is.
-        if let Some((_, urls)) = headers::sender(fields) {
-            port.shared.add_remote(from, &urls);
-        }
+        port.meet(fields);
         return Err(not_found("error sender not found"));
     };
     let to = headers::text(fields, &headers::RAFT_TO);

@@ -13,6 +13,7 @@ mod questions;
 mod refusals;
 mod remotes;
 mod removed;
+mod silence;
 mod snapshot_from_etcd;
 mod snapshots;
 mod streams;
