@@ -61,7 +61,11 @@ impl Cluster for Member {
         request: MemberUpdateRequest,
     ) -> Result<MemberUpdateResponse, Code> {
         let id = MemberId(request.id);
-        let new = ClusterMember { id, peer_urls: request.peer_ur_ls, ..ClusterMember::default() };
+        // etcd takes all attributes of the context: a learner must be said to stay one.
+        let known = self.shared.membership().member(id).cloned();
+        let is_learner = known.is_some_and(|known| known.is_learner);
+        let peer_urls = request.peer_ur_ls;
+        let new = ClusterMember { id, peer_urls, is_learner, ..ClusterMember::default() };
         let context = Some(new.context_json(Some(false)));
         let members = self.change(ConfChangeType::ConfChangeUpdateNode, id, context).await?;
         Ok(MemberUpdateResponse { header: Some(self.header_bare()), members })

@@ -86,8 +86,8 @@ impl ApplyThread {
         let mut changes = Vec::new();
         let event = self.worker.run(job, &mut |mut applied| {
             let (op, is_ok) = (applied.op, applied.result.is_ok());
-            if let Some(change) = applied.change.take() {
-                changes.extend(sinks.deliver_change(standing, change.removed_self, applied));
+            if applied.change.take().is_some() {
+                changes.extend(sinks.deliver_change(standing, applied));
             } else {
                 sinks.deliver(applied);
             }
@@ -151,14 +151,10 @@ impl Sinks {
     fn deliver_change(
         &self,
         standing: &Standing,
-        removed_self: bool,
         applied: Applied,
     ) -> Option<(RequestId, Outcome)> {
         standing.changed();
         self.progress.set_applied(applied.index.0);
-        if removed_self {
-            standing.removed_self();
-        }
         Some((applied.request?, applied.result))
     }
 

@@ -10,7 +10,7 @@ use crate::member::Member;
 /// Peers with their URLs.
 pub(crate) type PeerUrls = Vec<(MemberId, Vec<String>)>;
 
-/// Follows the membership for the links and for what this member may do.
+/// Follows the membership for the links, for what this member may do, and for its end.
 pub(crate) struct Standing {
     member: Arc<Member>,
     /// Members to keep in touch with before their addition is applied here.
@@ -26,6 +26,9 @@ impl Standing {
     /// The membership has changed, or is looked at for the first time.
     pub(crate) fn changed(&self) {
         let membership = self.member.shared.membership();
+        if membership.is_removed(self.member.id) {
+            self.member.exit.ask(Ending::Removed);
+        }
         let own = membership.member(self.member.id);
         let others = membership.members().filter(|member| member.id != self.member.id);
         let mut peers: PeerUrls =
@@ -42,10 +45,5 @@ impl Standing {
         if let Some(links) = self.member.links.get() {
             links.follow(&peers);
         }
-    }
-
-    /// This member has applied its own removal.
-    pub(crate) fn removed_self(&self) {
-        self.member.exit.ask(Ending::Removed);
     }
 }
