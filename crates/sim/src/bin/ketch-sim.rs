@@ -67,7 +67,9 @@ fn one(seed: u64, wish: &Wish) -> ExitCode {
         report.digest.unwrap_or(0),
         began.elapsed().as_secs_f64(),
     );
-    for (name, seen) in &report.seen {
+    for (name, seen) in
+        report.tally.iter().map(|(name, count)| (*name, *count)).chain(report.seen.iter().copied())
+    {
         println!("  {name}: {seen}");
     }
     verdict(&report)

@@ -94,7 +94,9 @@ impl World {
             places.push(life.applied);
         }
         if places.windows(2).any(|pair| pair[0] != pair[1]) {
-            return Some(format!("members are apart: {places:?}"));
+            let leader = self.leader().and_then(|slot| self.seats[slot].life.as_ref());
+            let peers = leader.map(|leader| leader.node.peers());
+            return Some(format!("members are apart: {places:?}; the leader sees {peers:?}"));
         }
         if self.leader().is_none() {
             return Some("nobody leads".to_string());

@@ -24,6 +24,8 @@ pub(crate) enum Work {
     Turn,
     /// The log worker is done with what it took.
     Log,
+    /// The next segment of the log is made ready.
+    Prepare,
     /// The apply worker is done with what it took.
     Apply,
     /// The storage moves what waits to the disk.

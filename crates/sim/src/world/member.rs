@@ -22,6 +22,7 @@ use ketch_mvcc::{Compactor, Reader};
 use ketch_node::recover::Begin;
 use ketch_node::{ApplyWorker, Event, LogJob, LogWorker, Node};
 use ketch_raft_proto::raftpb::HardState;
+use ketch_wal::Preparer;
 
 use crate::fact::CallId;
 pub(crate) use boot::card;
@@ -71,6 +72,7 @@ pub(crate) struct Seat {
 pub(crate) struct Life {
     pub(crate) node: Node,
     pub(crate) log: LogWorker,
+    pub(crate) preparer: Option<Preparer>,
     pub(crate) apply: ApplyWorker,
     pub(crate) drain: Drain,
     pub(crate) backend: Backend,

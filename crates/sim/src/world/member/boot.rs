@@ -7,7 +7,7 @@ use ketch_apply::{Config as MachineConfig, Machine, Member, RequestIds, cluster_
 use ketch_backend::Backend;
 use ketch_base::{ClusterId, Index, MemberId};
 use ketch_env::Disk;
-use ketch_env::sim::{SimDisk, SimRng};
+use ketch_env::sim::{Fault, SimDisk, SimRng};
 use ketch_mvcc::watch::{Config as HubConfig, Hub};
 use ketch_node::recover::{self, Begin, Founder, Founding, Kept};
 use ketch_node::{ApplyWorker, LogWorker, Node, RaftConfig, Settings, install};
@@ -119,18 +119,40 @@ impl World {
         // The wall clock need not go forward.
         let wall_ms = EPOCH_MS + self.now_ms() + self.rng.below(5_000);
         let seed = self.rng.below(u64::MAX);
-        let birth = Birth { seat, plan: &self.plan, seed, wall_ms };
+        let fails = !self.network.calm && self.rng.once_in(8);
+        if fails {
+            self.fail_at_start(slot);
+        }
+        let birth = Birth { seat: &self.seats[slot], plan: &self.plan, seed, wall_ms };
         match birth.take_place() {
-            Ok(born) => self.begin_life(slot, born),
+            Ok(born) => self.begin_life(slot, born, fails),
+            Err(_) if fails => self.die_at_start(slot),
             Err(why) => self.refuse_to_start(slot, why),
         }
     }
 
-    fn begin_life(&mut self, slot: usize, born: Born) {
+    /// The power will go while it starts, or soon after.
+    fn fail_at_start(&mut self, slot: usize) {
+        let disk = &self.seats[slot].disk;
+        if self.rng.once_in(2) {
+            disk.fail_sync_after(self.rng.below(8), Fault::Io);
+        } else {
+            disk.fail_write_after(self.rng.below(20), Fault::Io);
+        }
+    }
+
+    fn die_at_start(&mut self, slot: usize) {
+        self.recorder.count("crash at a start");
+        self.seats[slot].disk.crash();
+        let delay_us = self.rng.below(1_000 * MS);
+        self.after(delay_us, What::Start(slot));
+    }
+
+    fn begin_life(&mut self, slot: usize, born: Born, fails: bool) {
         let seat = &mut self.seats[slot];
         let member = seat.id;
         seat.lives += 1;
-        seat.failing = false;
+        seat.failing = fails;
         seat.life = Some(Box::new(born.life));
         self.note(Fact::Started { member, first: born.first });
         self.note(born.recovered);
@@ -208,7 +230,9 @@ impl Birth<'_> {
             node.advance(self.plan.advance);
         }
         let log = LogWorker::new(started.writer);
+        let preparer = log.preparer();
         let mut life = self.life(machine, backend, drain, node, log, ids);
+        life.preparer = Some(preparer);
         life.hard_state = hard_state;
         Ok(Born { life, recovered, first })
     }
@@ -243,6 +267,7 @@ impl Birth<'_> {
             ids,
             events: Vec::new(),
             turn_due: false,
+            preparer: None,
             hard_state: HardState::default(),
             log_jobs: Vec::new(),
             writing: Vec::new(),

@@ -95,6 +95,23 @@ impl World {
         self.later(slot, delay_us, Work::Leave);
     }
 
+    /// A member keeps links to the others of its membership; one that knows better tells it.
+    pub(crate) fn dial(&mut self, slot: usize) {
+        let id = self.seats[slot].id;
+        let Some(life) = &self.seats[slot].life else { return };
+        let own = life.shared.membership();
+        let knows_better = |(other, seat): (usize, &super::Seat)| {
+            let reached = own.member(seat.id).is_some()
+                && !self.network.is_cut(slot, other)
+                && !self.network.is_cut(other, slot);
+            let their = seat.life.as_ref().map(|life| life.shared.membership());
+            reached && their.is_some_and(|their| their.is_removed(id))
+        };
+        if self.seats.iter().enumerate().any(knows_better) {
+            self.leave_soon(slot);
+        }
+    }
+
     pub(crate) fn leave(&mut self, slot: usize) {
         let Some(life) = self.seats[slot].life.take() else { return };
         let member = self.seats[slot].id;

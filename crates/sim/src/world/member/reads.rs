@@ -69,6 +69,7 @@ impl World {
     /// The leader looks for leases that ran out.
     pub(crate) fn look_for_leases(&mut self, slot: usize) {
         self.later(slot, 500 * MS, Work::Leases);
+        self.dial(slot);
         let now_ms = self.lease_clock_ms(slot);
         let Some(life) = &mut self.seats[slot].life else { return };
         if !life.leads {

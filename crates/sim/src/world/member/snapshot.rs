@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use ketch_base::{Index, MemberId, Term};
+use ketch_env::sim::Fault;
 use ketch_env::{Disk, Open};
 use ketch_node::{Event, export, install};
 use ketch_raft_proto::raftpb::{Message, Snapshot, SnapshotMetadata};
@@ -56,6 +57,33 @@ impl World {
 
     /// Writes what was received, and gives the node its message.
     fn unpack(&mut self, slot: usize, parcel: &Parcel) -> bool {
+        if self.power_goes(slot) {
+            let written = self.unpack_powered(slot, parcel);
+            self.recorder.count("crash at a snapshot");
+            self.crash(slot, true);
+            self.after(300 * MS, What::Start(slot));
+            return written && self.rng.once_in(2);
+        }
+        self.unpack_powered(slot, parcel)
+    }
+
+    /// Now and then the disk stops in the middle of what comes next; the caller lets the member
+    /// crash.
+    fn power_goes(&mut self, slot: usize) -> bool {
+        if self.network.calm || !self.rng.once_in(10) {
+            return false;
+        }
+        let disk = &self.seats[slot].disk;
+        if self.rng.once_in(2) {
+            disk.fail_sync_after(self.rng.below(8), Fault::Io);
+        } else {
+            disk.fail_write_after(self.rng.below(60), Fault::Io);
+        }
+        self.seats[slot].failing = true;
+        true
+    }
+
+    fn unpack_powered(&mut self, slot: usize, parcel: &Parcel) -> bool {
         let disk: Arc<dyn Disk> = Arc::new(self.seats[slot].disk.clone());
         let message = match Message::decode(parcel.message.clone()) {
             Ok(message) => message,
@@ -85,8 +113,11 @@ impl World {
     pub(crate) fn install(&mut self, slot: usize, metadata: &SnapshotMetadata) {
         let member = self.seats[slot].id;
         let index = Index(metadata.index());
-        let Some(life) = &mut self.seats[slot].life else { return };
         let path = prepared(index);
+        if self.power_goes(slot) {
+            return self.die_at_install(slot, &path);
+        }
+        let Some(life) = &mut self.seats[slot].life else { return };
         if let Err(error) = life.drain.install(&path) {
             self.halt(slot, format!("install: {error}"));
             return;
@@ -109,6 +140,16 @@ impl World {
         drop(install::sweep_through(disk, Path::new(SNAP), index));
         self.later(slot, 0, Work::Turn);
         self.serve_applied(slot);
+    }
+}
+
+impl World {
+    fn die_at_install(&mut self, slot: usize, path: &Path) {
+        let Some(life) = &mut self.seats[slot].life else { return };
+        drop(life.drain.install(path));
+        self.recorder.count("crash at an install");
+        self.crash(slot, true);
+        self.after(300 * MS, What::Start(slot));
     }
 }
 

@@ -7,6 +7,7 @@ use ketch_base::LeaseId;
 use ketch_node::{ApplyJob, Event};
 use ketch_proto::etcdserverpb::InternalRaftRequest;
 use ketch_raft_proto::raftpb::{Entry, SnapshotMetadata};
+use ketch_wal::Preparer;
 use prost::Message;
 
 use super::watch::WatchJob;
@@ -39,6 +40,7 @@ impl World {
             Work::Tick => self.tick(slot),
             Work::Turn => self.turn(slot),
             Work::Log => self.write(slot),
+            Work::Prepare => self.prepare(slot),
             Work::Apply => self.apply(slot),
             Work::Drain => self.drain(slot),
             Work::Compact => self.compact(slot),
@@ -67,9 +69,24 @@ impl World {
                     self.post(slot, event);
                 }
                 self.begin_write(slot);
+                self.prepare_soon(slot);
             }
             Err(error) => self.halt(slot, format!("log: {error}")),
         }
+    }
+
+    fn prepare_soon(&mut self, slot: usize) {
+        let Some(life) = &self.seats[slot].life else { return };
+        if life.preparer.as_ref().is_some_and(Preparer::is_wanted) {
+            let delay_us = self.disk_us(slot);
+            self.later(slot, delay_us, Work::Prepare);
+        }
+    }
+
+    fn prepare(&mut self, slot: usize) {
+        let Some(life) = &self.seats[slot].life else { return };
+        // Without one the log makes its own when it must.
+        drop(life.preparer.as_ref().map(Preparer::prepare));
     }
 
     pub(crate) fn give_task(&mut self, slot: usize, task: Task) {
