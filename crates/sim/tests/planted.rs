@@ -1,0 +1,104 @@
+//! The checks prove themselves: every planted bug is found, by a check that is meant to find it,
+//! within a bounded number of seeds; and the same seeds are clean without one.
+//!
+//! Run with optimisation and the feature, else it takes long or is not there at all:
+//! `cargo test --release -p ketch-sim --features planted --test planted`.
+#![cfg(feature = "planted")]
+
+use std::collections::BTreeMap;
+use std::sync::Once;
+
+use ketch_base::planted::Bug;
+use ketch_sim::{Options, run, run_planted};
+
+/// Seeds within which a bug must be found.
+const SEEDS: u64 = 400;
+/// Seeds that must be clean.
+const CLEAN_SEEDS: u64 = 150;
+
+/// A panic is a finding like any other, and told with the rest.
+fn hush() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let told = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            let here = std::thread::current();
+            // Only of the tests themselves: members die by the hundred here.
+            if info.location().is_some_and(|at| at.file().ends_with("planted.rs")) {
+                eprintln!("in {}:", here.name().unwrap_or("a test"));
+                told(info);
+            }
+        }));
+    });
+}
+
+/// Runs seeds until one of `checks` finds the bug. Other ways to notice that something is wrong
+/// (a member that will not start, a cluster without rest) do not count.
+fn is_found(bug: Bug, checks: &[&str]) {
+    hush();
+    let mut others: BTreeMap<&str, u64> = BTreeMap::new();
+    for seed in 1..=SEEDS {
+        let Some(violation) = run_planted(seed, bug, Options::default()).violation else {
+            continue;
+        };
+        if checks.contains(&violation.check) {
+            println!("{bug:?}: seed {seed}: {violation}");
+            return;
+        }
+        *others.entry(violation.check).or_default() += 1;
+    }
+    panic!("{bug:?} is not found in {SEEDS} seeds by {checks:?}; found otherwise: {others:?}");
+}
+
+macro_rules! found {
+    ($($test:ident: $bug:ident => $($check:literal)|+;)*) => {
+        $(#[test]
+        fn $test() {
+            is_found(Bug::$bug, &[$($check),+]);
+        })*
+    };
+}
+
+found! {
+    unsynced_reply: UnsyncedReply => "leader completeness" | "durability";
+    early_ack: EarlyAck => "leader completeness";
+    own_unsynced: OwnUnsynced => "leader completeness";
+    vote_twice: VoteTwice => "election safety";
+    forgotten_vote: ForgottenVote => "election safety";
+    blind_vote: BlindVote => "leader completeness";
+    unchecked_append: UncheckedAppend => "log matching";
+    cut_tail: CutTail => "leader completeness";
+    snapshot_without_members: SnapshotWithoutMembers => "election safety";
+    snapshot_without_leases: SnapshotWithoutLeases => "state machine safety";
+    lost_conf_change: LostConfChange => "leader completeness" | "election safety";
+    applied_again: AppliedAgain => "state machine safety";
+    proposed_again: ProposedAgain => "linearizability";
+    unconfirmed_read: UnconfirmedRead => "revision monotonic" | "linearizability";
+    fresh_leader_read: FreshLeaderRead => "revision monotonic" | "linearizability";
+    early_read: EarlyRead => "revision monotonic" | "linearizability";
+    loose_compare: LooseCompare => "linearizability";
+    compacted_live: CompactedLive => "linearizability";
+    keys_untied: KeysUntied => "state machine safety";
+    lease_not_extended: LeaseNotExtended => "lease";
+    watch_gap: WatchGap => "watch";
+    watch_repeat: WatchRepeat => "watch";
+    watch_split: WatchSplit => "watch";
+    early_progress: EarlyProgress => "watch";
+}
+
+#[test]
+fn without_a_bug_nothing_is_found_and_every_check_looked() {
+    hush();
+    let mut seen: BTreeMap<&str, u64> = BTreeMap::new();
+    for seed in 1..=CLEAN_SEEDS {
+        let report = run(seed, Options::default());
+        assert_eq!(report.violation, None, "seed {seed}: {}", report.nature);
+        for (check, count) in report.seen {
+            *seen.entry(check).or_default() += count;
+        }
+    }
+    assert!(!seen.is_empty());
+    for (check, count) in seen {
+        assert!(count > 0, "{check} saw nothing");
+    }
+}
