@@ -105,7 +105,6 @@ async fn learner(cluster: &mut Cluster, story: &mut Story, on: SeatPorts) -> Res
         "Maintenance/HashKV",
         "Maintenance/MoveLeader targetID: 1",
         "Maintenance/Downgrade version: \"3.6\"",
-        "Auth/AuthStatus",
     ] {
         if line == "Maintenance/Status" {
             wait_storage(cluster, new).await?;

@@ -185,7 +185,8 @@ fn show(answer: &str) -> String {
     ];
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((answer, ""));
     let mut lines = head.lines();
-    let status = lines.next().unwrap_or_default();
+    // The code, not the words for it: those of 413 have changed over the years.
+    let status = lines.next().and_then(|line| line.split(' ').nth(1)).unwrap_or_default();
     let mut headers: Vec<String> = lines
         .filter_map(|line| line.split_once(':'))
         .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))

@@ -17,6 +17,7 @@
 pub mod binaries;
 pub mod client;
 pub mod cluster;
+pub mod disk;
 pub mod generate;
 pub mod load;
 pub mod op;

@@ -243,6 +243,11 @@ impl Member {
         self.options.place = Some(place);
     }
 
+    /// Another data directory, from the next start on.
+    pub fn set_data_dir(&mut self, data_dir: PathBuf) {
+        self.options.data_dir = Some(data_dir);
+    }
+
     /// Flags for the next start, instead of those so far.
     pub fn set_flags(&mut self, flags: Vec<String>) {
         self.options.flags = flags;
