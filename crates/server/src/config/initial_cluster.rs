@@ -75,5 +75,6 @@ mod tests {
         check("a=http://h:1/", Err("URL must not contain a path: http://h:1/"));
         let form = "URL address does not have the form \"host:port\": http://h";
         check("a=http://h", Err(form));
+        check("a=http://h:x", Err("parse \"http://h:x\": invalid port \":x\" after host"));
     }
 }

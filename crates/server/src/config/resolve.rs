@@ -266,8 +266,11 @@ fn feature_gates(settings: &Settings) -> Result<Vec<(String, bool)>, ConfigError
         if !GATES.contains(&name) {
             return Err(usage(format!("unrecognized feature gate: {name}")));
         }
-        let value = boolean(value)
-            .ok_or_else(|| usage(format!("invalid value of {name}={value}, err: parse error")))?;
+        let value = boolean(value).ok_or_else(|| {
+            usage(format!(
+                "invalid value of {pair}, err: strconv.ParseBool: parsing {value:?}: invalid syntax"
+            ))
+        })?;
         gates.push((name.to_owned(), value));
     }
     let enabled = |name: &str| gates.iter().any(|(gate, on)| gate == name && *on);

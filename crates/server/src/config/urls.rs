@@ -23,8 +23,12 @@ pub(super) fn checked_url(text: &str) -> Result<(), String> {
         None => (authority, ""),
     };
     let (host, port) = address.rsplit_once(':').ok_or_else(|| no_port(text))?;
-    if port.is_empty() || !port.bytes().all(|byte| byte.is_ascii_digit()) {
+    if port.is_empty() {
         return Err(no_port(text));
+    }
+    if !port.bytes().all(|byte| byte.is_ascii_digit()) {
+        let why = format!("invalid port {:?} after host", format!(":{port}"));
+        return Err(format!("parse {text:?}: {why}"));
     }
     if !path.is_empty() {
         return Err(format!("URL must not contain a path: {text}"));

@@ -51,6 +51,11 @@ fn refusals() {
         "--discovery-fallback foo",
         "invalid value \"foo\" for flag -discovery-fallback: invalid value",
     );
+    check(
+        "--feature-gates CompactHashCheck=x",
+        "invalid value \"CompactHashCheck=x\" for flag -feature-gates: invalid value of \
+         CompactHashCheck=x, err: strconv.ParseBool: parsing \"x\": invalid syntax",
+    );
     check("--compact-hash-check-time 0s", "--compact-hash-check-time must be >0 (set to 0s)");
     check("--max-learners -1", "membership: too many learner members in cluster");
     check("--log-format foo", "unknown log format: foo, supported values json, console");

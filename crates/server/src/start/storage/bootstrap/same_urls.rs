@@ -54,14 +54,14 @@ fn quoted(urls: &[String]) -> String {
     format!("[{}]", quoted.join(" "))
 }
 
-/// The URL with its host's address; addresses and `localhost` stay as they are.
+/// The URL with its host's address; addresses, sockets and `localhost` stay as they are.
 fn resolved(lookup: &(impl Lookup + ?Sized), text: &str) -> Result<String, String> {
     let Ok(url) = Url::parse(text) else { return Ok(text.to_owned()) };
     let (Some(url::Host::Domain(host)), Some(port)) = (url.host(), url.port_or_known_default())
     else {
         return Ok(text.to_owned());
     };
-    if host == "localhost" {
+    if host == "localhost" || !url.scheme().starts_with("http") {
         return Ok(text.to_owned());
     }
     let mut waited = Duration::ZERO;
@@ -122,6 +122,11 @@ pub(super) mod tests {
             "http://127.0.0.1:1",
             "http://localhost:1",
             Err("resolved urls: \"http://127.0.0.1:1\" != \"http://localhost:1\""),
+        );
+        check(
+            "http://127.0.0.1:1",
+            "unix://x:1",
+            Err("resolved urls: \"http://127.0.0.1:1\" != \"unix://x:1\""),
         );
         check(
             "http://a:1",
