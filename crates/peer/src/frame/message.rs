@@ -4,7 +4,8 @@
 //! use bytes::BytesMut;
 //! use ketch_peer::frame::message::{Decoder, encode};
 //! use ketch_raft_proto::raftpb::{Message, MessageType};
-//! let vote = Message { r#type: Some(MessageType::MsgVote as i32), to: Some(2), ..Message::default() };
+//! let kind = Some(MessageType::MsgVote as i32);
+//! let vote = Message { r#type: kind, to: Some(2), ..Message::default() };
 //! let mut wire = BytesMut::new();
 //! encode(&vote, &mut wire);
 //! let mut decoder = Decoder::default();

@@ -162,7 +162,7 @@ impl Door {
     }
 
     pub(crate) fn enter(self, config: Config) -> End {
-        let story = Arc::new(Story::default());
+        let (story, id) = (Arc::new(Story::default()), config.local);
         let (links, port) = Links::start(config, story.clone(), &Handle::current());
         let (listener, url) = (self.listener, self.url);
         let accepting = tokio::spawn(async move {
@@ -173,12 +173,13 @@ impl Door {
             }
         });
         *story.links.lock() = Some(links.clone());
-        End { links, url, story, accepting: accepting.abort_handle() }
+        End { id, links, url, story, accepting: accepting.abort_handle() }
     }
 }
 
 /// A member on the transport. Dropped, it is gone: listener, connections and links.
 pub(crate) struct End {
+    pub(crate) id: MemberId,
     pub(crate) links: Links,
     pub(crate) url: String,
     pub(crate) story: Arc<Story>,

@@ -8,6 +8,7 @@ mod end;
 mod etcd;
 mod follows_etcd;
 mod garbage;
+mod leads_etcd;
 mod posts;
 mod questions;
 mod refusals;
