@@ -35,6 +35,8 @@ pub(crate) fn run(root: &Path, fast: bool) -> Result<()> {
         Ok(cmd!(shell, "cargo doc --workspace --no-deps --document-private-items").run()?)
     })?;
     if !fast {
+        step("simulated clusters", || crate::sim::run(root, &["--seeds", "2000"]))?;
+        step("planted bugs", || crate::sim::find_planted(root))?;
         step("programs", || Ok(cmd!(shell, "cargo build --release --bins").run()?))?;
         step("tests of the programs", || Ok(cmd!(shell, "cargo test -p ketch-tests").run()?))?;
         step("fuzz", || crate::fuzz::run(root, 20))?;

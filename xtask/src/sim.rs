@@ -14,3 +14,11 @@ pub(crate) fn run(root: &Path, arguments: &[&str]) -> Result<()> {
     cmd!(shell, "cargo build --quiet --profile sim -p ketch-sim {features...}").run()?;
     Ok(cmd!(shell, "target/sim/ketch-sim {arguments...}").run()?)
 }
+
+/// The checks find every bug that can be planted.
+pub(crate) fn find_planted(root: &Path) -> Result<()> {
+    let shell = Shell::new()?;
+    shell.change_dir(root);
+    let test = ["--features", "planted", "--test", "planted"];
+    Ok(cmd!(shell, "cargo test --quiet --profile sim -p ketch-sim {test...}").run()?)
+}

@@ -1,5 +1,10 @@
 //! `ketch-sim`: runs seeds, on all cores it is given, and says which one fails.
 
+#![expect(
+    clippy::disallowed_types,
+    reason = "how long a run took is told to people, never to a world"
+)]
+
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::sync::Mutex;

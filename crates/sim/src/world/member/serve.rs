@@ -89,7 +89,7 @@ impl World {
         let Some(life) = &self.seats[slot].life else { return };
         let outcome = match what {
             Call::Range(request) => life.reader.range(request).map(|answer| {
-                let kvs = answer.rows.into_iter().map(|row| KeyValue::decode(row));
+                let kvs = answer.rows.into_iter().map(KeyValue::decode);
                 let header = Some(pb::ResponseHeader { revision: answer.revision, ..header });
                 let (more, count) = (answer.more, answer.count);
                 let kvs: Vec<KeyValue> = kvs.filter_map(Result::ok).collect();

@@ -135,6 +135,13 @@ impl World {
         self.recorder.count("snapshot installed");
         self.note(Fact::Installed { member, index, term: Term(metadata.term()) });
         self.watch_job(slot, WatchJob::Reloaded);
+        let removed = self.seats[slot]
+            .life
+            .as_ref()
+            .is_some_and(|life| life.shared.membership().is_removed(member));
+        if removed {
+            self.leave_soon(slot);
+        }
         let disk = &self.seats[slot].disk;
         // Left over is what Raft did not want.
         drop(install::sweep_through(disk, Path::new(SNAP), index));
