@@ -277,6 +277,8 @@ impl Link {
         self.down(kind.name(), &"stream closed");
         // What the socket had taken may be lost as well.
         self.lost(dropped);
+        // The other stream carries what is left.
+        self.wake();
     }
 
     /// Moves what the stream may carry now to `into` and tells about how many bytes that is;

@@ -9,6 +9,7 @@ mod etcd;
 mod follows_etcd;
 mod garbage;
 mod leads_etcd;
+mod one_stream;
 mod posts;
 mod questions;
 mod refusals;

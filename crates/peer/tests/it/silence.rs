@@ -7,6 +7,7 @@ use ketch_peer::limits;
 use ketch_raft_proto::raftpb::{Entry, MessageType};
 
 use crate::end::{Door, End, config, eventually, message};
+use crate::wire;
 
 async fn impatient() -> End {
     let door = Door::open().await;
@@ -38,11 +39,7 @@ async fn a_stream_without_heartbeats() {
 async fn a_stream_nobody_reads() {
     let one = impatient().await;
     one.follow(&[(2, "http://127.0.0.1:1")]);
-    let mut socket =
-        TcpStream::connect(one.url.trim_start_matches("http://")).await.expect("it is");
-    let request = "GET /raft/stream/msgapp/2 HTTP/1.1\r\nHost: x\r\nX-Server-Version: 3.7.1\r\n\
-                   X-Etcd-Cluster-ID: c1\r\nX-Raft-To: 1\r\n\r\n";
-    socket.write_all(request.as_bytes()).await.expect("it reads");
+    let _socket = wire::dial(&one.url, "msgapp").await;
     eventually("it stands", || one.links.status()[0].streams_out == 1).await;
     let mut append = message(MessageType::MsgApp, 1, 2);
     append.entries = vec![Entry { data: Some(vec![0; 1 << 20].into()), ..Entry::default() }];

@@ -65,3 +65,27 @@ fn parse(reply: &[u8]) -> Reply {
     let status = status.parse().expect("a number");
     Reply { status, fields, body: body.to_owned() }
 }
+
+/// Dials a stream as member 2 of the test cluster would at member 1; reads the status line.
+pub(crate) async fn dial(url: &str, kind: &str) -> TcpStream {
+    let address = url.trim_start_matches("http://");
+    let mut socket = TcpStream::connect(address).await.expect("it listens");
+    let request = format!(
+        "GET /raft/stream/{kind}/2 HTTP/1.1\r\nHost: x\r\nX-Server-From: 2\r\n\
+         X-Server-Version: 3.7.1\r\nX-Min-Cluster-Version: 3.0.0\r\n\
+         X-Etcd-Cluster-ID: c1\r\nX-Raft-To: 1\r\n\r\n"
+    );
+    socket.write_all(request.as_bytes()).await.expect("it reads");
+    let mut head = [0; 12];
+    socket.read_exact(&mut head).await.expect("it answers");
+    assert_eq!(&head, b"HTTP/1.1 200");
+    socket
+}
+
+/// Reads until `bytes` have come.
+pub(crate) async fn read_until(socket: &mut TcpStream, bytes: &[u8]) {
+    let mut seen = Vec::new();
+    while !seen.windows(bytes.len()).any(|window| window == bytes) {
+        seen.push(socket.read_u8().await.expect("it comes"));
+    }
+}
