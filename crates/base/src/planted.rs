@@ -16,6 +16,8 @@ pub enum Bug {
     VoteTwice,
     /// A member forgets with a restart for whom it voted.
     ForgottenVote,
+    /// A leader that waits for a follower's answer is not woken by its heartbeats.
+    PausedForEver,
     /// A vote goes to candidates whose log lacks entries.
     BlindVote,
     /// A leader commits entries of earlier terms by counting copies (Raft, figure 8).
@@ -30,6 +32,8 @@ pub enum Bug {
     SnapshotWithoutMembers,
     /// A received snapshot is taken over without its leases.
     SnapshotWithoutLeases,
+    /// A received snapshot is taken over without its deletions.
+    SnapshotWithoutDeletions,
     /// A membership change is not stored with its entry, and lost at a restart.
     LostConfChange,
     /// The applied index that is stored with an entry is that of the one before.
@@ -68,6 +72,7 @@ impl Bug {
         Self::OwnUnsynced,
         Self::VoteTwice,
         Self::ForgottenVote,
+        Self::PausedForEver,
         Self::BlindVote,
         Self::OldTermCommit,
         Self::UnmatchedCommit,
@@ -75,6 +80,7 @@ impl Bug {
         Self::CutTail,
         Self::SnapshotWithoutMembers,
         Self::SnapshotWithoutLeases,
+        Self::SnapshotWithoutDeletions,
         Self::LostConfChange,
         Self::AppliedAgain,
         Self::ProposedAgain,

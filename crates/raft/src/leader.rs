@@ -207,7 +207,7 @@ impl Raft {
     fn hear_heartbeat(&mut self, message: &Message) {
         let (from, last) = (message.from(), self.log.last());
         if let Some(progress) = self.progress.get_mut(&from) {
-            progress.paused = false;
+            progress.paused &= planted::is(Bug::PausedForEver);
             // It may miss something that was lost on the way; an empty append finds out.
             if progress.matched < last || progress.flow == FlowState::Probe {
                 self.send_append(from, true);

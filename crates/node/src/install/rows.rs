@@ -47,7 +47,9 @@ impl Receiver {
             Some(Bucket::Key) => {
                 let at = RevisionKey::decode(&key);
                 let at = at.ok_or_else(|| InstallError::RowKey(owned(&key)))?;
-                self.batch.put_row(at, owned(&value));
+                if !(at.tombstone && planted::is(Bug::SnapshotWithoutDeletions)) {
+                    self.batch.put_row(at, owned(&value));
+                }
             }
             // Written anew at the end.
             Some(Bucket::Meta) if key == Durable::INDEX_KEY => {
