@@ -167,6 +167,7 @@ impl Member {
         term: u64,
         request: &mut InternalRaftRequest,
     ) -> Result<Answer, Code> {
+        let since = std::time::Instant::now();
         let id = self.request_ids.next();
         request.header = Some(RequestHeader { id: id.0, ..Default::default() });
         let outcome = self.waiters.register(id);
@@ -174,7 +175,12 @@ impl Member {
         if self.node.try_send(NodeTask::AsLeader { term, id, data }).is_err() {
             self.waiters.answer(id, Err(Code::RequestTooManyRequests));
         }
-        outcome.await.unwrap_or(Err(Code::Stopped))
+        let outcome = outcome.await.unwrap_or(Err(Code::Stopped));
+        self.counters.requests.note_since(op_of(request), &outcome, since);
+        if outcome.is_err() {
+            self.counters.proposal_failed();
+        }
+        outcome
     }
 
     /// Waits until this member has applied all that was committed when the call came.
@@ -244,6 +250,7 @@ fn op_of(request: &InternalRaftRequest) -> &'static str {
         (request.put.is_some(), "Put"),
         (request.lease_grant.is_some(), "LeaseGrant"),
         (request.lease_revoke.is_some(), "LeaseRevoke"),
+        (request.lease_checkpoint.is_some(), "LeaseCheckpoint"),
         (request.compaction.is_some(), "Compaction"),
         (request.alarm.is_some(), "Alarm"),
         (request.cluster_member_attr_set.is_some(), "ClusterMemberAttrSet"),

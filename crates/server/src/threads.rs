@@ -25,7 +25,7 @@ pub(crate) use compactor::{CompactorThread, Wake};
 pub(crate) use log::{LogThread, STOP as STOP_LOG, prepare as prepare_segments};
 pub(crate) use node::{ApplyTask, NodeThread};
 pub(crate) use peers::{Peers, Place, SnapshotSender};
-pub(crate) use standing::{PeerUrls, Standing};
+pub(crate) use standing::Standing;
 pub(crate) use watch::WatchThread;
 
 /// What the node thread is told.

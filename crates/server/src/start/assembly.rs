@@ -28,7 +28,7 @@ use crate::progress::Progress;
 use crate::read_gate::ReadGate;
 use crate::threads::{
     ApplyTask, ApplyThread, BackendJob, BackendThread, CompactorThread, LogThread, NodeTask,
-    NodeThread, PeerUrls, Peers, Place, Pressure, Sinks, Standing, Wake, WatchJob, WatchThread,
+    NodeThread, Peers, Place, Pressure, Sinks, Standing, Wake, WatchJob, WatchThread,
     prepare_segments,
 };
 use crate::waiters::Waiters;
@@ -158,7 +158,9 @@ impl Threads<'_> {
         let (config, member) = (self.config, self.member);
         let pressure = Arc::new(Pressure::default());
         let lessor = storage.machine.lessor();
-        let first_peers: PeerUrls = storage.first_peers;
+        let standing = Standing::new(Arc::clone(member), storage.first_peers);
+        // Before anything looks whether there are others.
+        standing.changed();
         let hub_config = HubConfig {
             fragment_bytes: config.request_bytes_max + limits::GRPC_OVERHEAD_BYTES,
             ..HubConfig::default()
@@ -193,7 +195,7 @@ impl Threads<'_> {
             lease_extend: Duration::from_millis(config.election_ms),
             disk: disk(config),
             snap_dir: snap_dir(config),
-            standing: Standing::new(Arc::clone(member), first_peers),
+            standing,
         };
         let log = self.log_thread(storage.started.writer, boxes.log_jobs)?;
         let node =
@@ -258,7 +260,8 @@ impl Threads<'_> {
             ..Settings::default()
         };
         let mut node = Node::start(raft, settings, restored, marked)?;
-        if config.election_tick_advance {
+        // With others a leader may be there: see `background`.
+        if config.election_tick_advance && !member.progress.has_others() {
             node.advance(election_ticks.saturating_sub(1));
         }
         Ok(NodeThread {

@@ -58,7 +58,6 @@ pub(crate) struct Sinks {
 impl ApplyThread {
     /// Runs until told to stop.
     pub(crate) fn run(mut self) {
-        self.standing.changed();
         let mut tasks = Vec::new();
         loop {
             self.tasks.receive(&mut tasks, None);

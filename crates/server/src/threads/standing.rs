@@ -8,7 +8,7 @@ use crate::exit::Ending;
 use crate::member::Member;
 
 /// Peers with their URLs.
-pub(crate) type PeerUrls = Vec<(MemberId, Vec<String>)>;
+type PeerUrls = Vec<(MemberId, Vec<String>)>;
 
 /// Follows the membership for the links, for what this member may do, and for its end.
 pub(crate) struct Standing {

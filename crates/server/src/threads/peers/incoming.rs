@@ -56,8 +56,10 @@ impl Place {
         let (pieces, received) = mpsc::channel(CHUNKS_AHEAD);
         let (disk, folder) = (Arc::clone(&self.disk), self.folder.clone());
         let saving = tokio::task::spawn_blocking(move || save(&disk, &folder, &metadata, received));
-        pass_on(body, pieces).await?;
-        saving.await.map_err(|_| process("the member stops"))??;
+        let passed = pass_on(body, pieces).await;
+        // Waited for in any case: the next one may use the same names.
+        let saved = saving.await.map_err(|_| process("the member stops"))?;
+        passed.and(saved)?;
         tracing::info!(
             remote_snapshot_sender_id = %format!("{from:x}"), incoming_snapshot_index = index,
             "received and saved database snapshot"
