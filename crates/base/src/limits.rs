@@ -62,3 +62,6 @@ pub const WATCH_RESPONSE_BYTES: usize = 2 * 1024 * 1024 - 512 * 1024;
 pub const LEASE_TTL_SECONDS_MAX: i64 = 9_000_000_000;
 /// Leases revoked per tick (etcd revokes 1000 a second, in two ticks).
 pub const LEASE_REVOKE_BATCH: usize = 500;
+
+/// Simple tokens a member remembers; above it, a login costs its user's oldest one.
+pub const AUTH_TOKENS: usize = 262_144;
