@@ -71,13 +71,21 @@ impl Member {
         F: Future<Output = Result<T, AskError>>,
     {
         let end = Instant::now() + self.waiters.patience();
+        let mut leadership = self.progress.leadership();
         loop {
-            for url in self.leader_urls(end).await? {
+            let (leader, urls) = self.leader_urls(end).await?;
+            for url in urls {
                 let left = end.saturating_duration_since(Instant::now());
                 if left.is_zero() {
                     return Err(Code::Timeout);
                 }
-                match question(url, left).await {
+                // A leader that hangs is not waited for once another one leads.
+                let replaced = leadership.wait_for(|now| ![0, leader].contains(&now.leader));
+                let outcome = tokio::select! {
+                    outcome = question(url, left) => outcome,
+                    _ = replaced => break,
+                };
+                match outcome {
                     Ok(answer) => return Ok(answer),
                     Err(error) => match error.code() {
                         Some(code) if is_final(code) => return Err(code),
@@ -92,14 +100,14 @@ impl Member {
         }
     }
 
-    /// Waits for a leader that is a member; gives its peer URLs.
-    async fn leader_urls(&self, end: Instant) -> Result<Vec<String>, Code> {
+    /// Waits for a leader that is a member; gives its id and peer URLs.
+    async fn leader_urls(&self, end: Instant) -> Result<(u64, Vec<String>), Code> {
         let mut leadership = self.progress.leadership();
         loop {
             let leader = leadership.borrow_and_update().leader;
             let membership = self.shared.membership();
             if let Some(member) = membership.member(MemberId(leader)) {
-                return Ok(member.peer_urls.clone());
+                return Ok((leader, member.peer_urls.clone()));
             }
             let left = end.saturating_duration_since(Instant::now());
             // The membership may change without the leader changing.
