@@ -20,7 +20,11 @@ use crate::config::ETCD_VERSION;
 use crate::threads::BackendJob;
 
 /// What the storage of this release calls itself.
-pub(crate) const STORAGE_VERSION: &str = "3.7.0";
+const STORAGE_VERSION: &str = "3.7.0";
+/// The same as numbers.
+const STORAGE_MINOR: (u32, u32) = (3, 7);
+/// The first release whose storage knows its version.
+const STORAGE_VERSION_SINCE: (u32, u32) = (3, 6);
 
 /// What an empty file has in use, as an empty one of etcd has: four pages.
 const FILE_HEAD_BYTES: i64 = 4 * 4096;
@@ -49,7 +53,7 @@ impl Maintenance for Member {
             errors,
             db_size_in_use: self.size_in_use(),
             is_learner: self.progress.is_learner(),
-            storage_version: STORAGE_VERSION.to_owned(),
+            storage_version: self.storage_version().unwrap_or_default(),
             db_size_quota: self.shared.quota().limit_bytes(),
             downgrade_info: Some(DowngradeInfo {
                 enabled: downgrade.enabled,
@@ -164,6 +168,19 @@ impl Member {
             .map_err(read_failed)?;
         crate::metrics::observe("etcd_mvcc_hash_rev_duration_seconds", since.elapsed());
         Ok(hashed)
+    }
+
+    /// What the storage calls itself: it keeps to what the cluster speaks, so that members of
+    /// older releases can follow; `None` where those have no word for it.
+    pub(crate) fn storage_version(&self) -> Option<String> {
+        let membership = self.shared.membership();
+        match membership.cluster_version().and_then(parse_minor) {
+            Some(spoken) if spoken < STORAGE_VERSION_SINCE => None,
+            Some((major, minor)) if (major, minor) < STORAGE_MINOR => {
+                Some(format!("{major}.{minor}.0"))
+            }
+            _ => Some(STORAGE_VERSION.to_owned()),
+        }
     }
 
     /// Bytes of the file that hold something: its own head and roots are never free.

@@ -6,11 +6,11 @@ use bytes::Bytes;
 use ketch_api::ports::{Blob, Snapshot};
 use ketch_backend::{Bucket, Error, View};
 use ketch_base::Code;
-use ketch_snapshot::{BoxError, Export, ExportError, Row, Source};
+use ketch_node::export::Buckets;
+use ketch_snapshot::{Export, ExportError};
 use tokio::sync::mpsc;
 
 use super::Member;
-use super::maintenance::STORAGE_VERSION;
 
 /// Chunks made ahead of the client.
 const CHUNKS_AHEAD: usize = 4;
@@ -32,7 +32,7 @@ pub(super) fn start(member: &Member) -> Result<Snapshot, Code> {
             crate::metrics::observe("etcd_disk_backend_snapshot_duration_seconds", since.elapsed());
         })
         .map_err(|_| Code::RequestTooManyRequests)?;
-    Ok(Snapshot { version: STORAGE_VERSION.to_owned(), blobs })
+    Ok(Snapshot { version: member.storage_version().unwrap_or_default(), blobs })
 }
 
 /// Chunks with what remains after each, then the digest with 0.
@@ -49,22 +49,6 @@ fn send(view: View, sender: &mpsc::Sender<Result<Blob, Code>>) -> Result<(), Exp
         let _ = sender.blocking_send(Ok(Blob { bytes, remaining_bytes: 0 }));
     }
     Ok(())
-}
-
-/// A view as a source of sorted rows.
-struct Buckets(View);
-
-impl Source for Buckets {
-    fn buckets(&self) -> Result<Vec<Bytes>, BoxError> {
-        Ok(Bucket::ALL.iter().map(|bucket| Bytes::from_static(bucket.name().as_bytes())).collect())
-    }
-
-    fn rows(&self, bucket: &[u8]) -> Box<dyn Iterator<Item = Result<Row, BoxError>> + Send> {
-        match Bucket::from_name(bucket) {
-            Some(bucket) => Box::new(self.0.iter(bucket).map(|item| item.map_err(BoxError::from))),
-            None => Box::new(std::iter::empty()),
-        }
-    }
 }
 
 /// CRC-32C over bucket names, keys and values in order (etcd's `Maintenance.Hash`).

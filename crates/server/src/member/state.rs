@@ -45,7 +45,7 @@ impl State for Member {
         Versions {
             server: ETCD_VERSION,
             cluster: self.shared.membership().cluster_version().map(str::to_owned),
-            storage: Some(super::maintenance::STORAGE_VERSION.to_owned()),
+            storage: self.storage_version(),
         }
     }
 
