@@ -57,8 +57,31 @@ pub enum Answer {
     LeaseRevoke(pb::LeaseRevokeResponse),
     LeaseCheckpoint(pb::LeaseCheckpointResponse),
     Alarm(pb::AlarmResponse),
+    AuthEnable(pb::AuthEnableResponse),
+    AuthDisable(pb::AuthDisableResponse),
+    AuthStatus(pb::AuthStatusResponse),
+    /// A login. The simple token is known to [`ketch_auth::AuthStore::tokens`] already; it is
+    /// empty where the proposing member signs one, for this user at this auth revision.
+    Authenticate {
+        response: pb::AuthenticateResponse,
+        user: String,
+        revision: u64,
+    },
+    UserAdd(pb::AuthUserAddResponse),
+    UserDelete(pb::AuthUserDeleteResponse),
+    UserChangePassword(pb::AuthUserChangePasswordResponse),
+    UserGrantRole(pb::AuthUserGrantRoleResponse),
+    UserRevokeRole(pb::AuthUserRevokeRoleResponse),
+    UserGet(pb::AuthUserGetResponse),
+    UserList(pb::AuthUserListResponse),
+    RoleAdd(pb::AuthRoleAddResponse),
+    RoleDelete(pb::AuthRoleDeleteResponse),
+    RoleGrantPermission(pb::AuthRoleGrantPermissionResponse),
+    RoleRevokePermission(pb::AuthRoleRevokePermissionResponse),
+    RoleGet(pb::AuthRoleGetResponse),
+    RoleList(pb::AuthRoleListResponse),
     /// The members after a configuration change.
     Members(Vec<pb::Member>),
-    /// A request this member does not serve yet.
+    /// A request that no release has made.
     Unimplemented,
 }

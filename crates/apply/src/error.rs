@@ -44,6 +44,9 @@ pub enum OpenError {
     /// The leases cannot be read.
     #[error(transparent)]
     Lease(#[from] ketch_lease::OpenError),
+    /// Users and roles cannot be read.
+    #[error(transparent)]
+    Auth(#[from] ketch_auth::OpenError),
     /// The database cannot be read.
     #[error(transparent)]
     Backend(#[from] ketch_backend::Error),

@@ -1,7 +1,7 @@
 //! The replicated state machine: a committed entry in, an answer and events out.
 //!
 //! ```text
-//! Entry -> request -> guard (alarms) -> kv | txn | leases | cluster -> Applied
+//! Entry -> request -> guard (alarms) -> gate -> kv | txn | leases | cluster | auth -> Applied
 //!                                            |
 //!          one Batch: rows, buckets, applied index, term -> backend
 //! ```
@@ -40,6 +40,7 @@
 
 mod alarms;
 mod answer;
+mod auth;
 mod cluster;
 mod compare;
 mod conf;
@@ -62,6 +63,7 @@ mod txn;
 
 pub use alarms::Alarms;
 pub use answer::{Answer, Applied, Change};
+pub use auth::LeaseKeys;
 pub use error::{Error, OpenError};
 pub use ids::{RequestIds, cluster_id, member_id, member_id_at};
 pub use machine::{Config, Machine};

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use ketch_auth::AuthStore;
 use ketch_backend::{Backend, Batch, Bucket};
 use ketch_base::planted::{self, Bug};
 use ketch_base::{Code, Index, MemberId, RequestId, Term};
@@ -45,6 +46,7 @@ pub struct Machine {
     pub(crate) backend: Backend,
     pub(crate) store: Store,
     pub(crate) lessor: Lessor,
+    pub(crate) auth: AuthStore,
     pub(crate) shared: Arc<Shared>,
     pub(crate) config: Config,
     pub(crate) applied: Index,
@@ -88,13 +90,14 @@ impl Machine {
         if !planted::is(Bug::KeysUntied) {
             lessor.restore_attachments(leased.map(|(key, lease)| (key, lease.into())));
         }
+        let auth = AuthStore::open(&view)?;
         let (applied, term) = restore::progress(&view)?;
         let membership = restore::membership(&view)?;
         let conf_state = restore::conf_state(&view)?;
         let alarms = restore::alarms(&view)?;
         let shared = Shared::new(membership, alarms, Quota::new(config.quota_bytes));
         let shared = Arc::new(shared);
-        Ok(Self { backend, store, lessor, shared, config, applied, term, conf_state })
+        Ok(Self { backend, store, lessor, auth, shared, config, applied, term, conf_state })
     }
 
     /// Takes up the state of a database that was installed in place of the one before. Whoever
@@ -108,6 +111,7 @@ impl Machine {
         let view = self.backend.view();
         let leased = self.store.take_leased().into_iter();
         self.lessor.reload(&view, leased.map(|(key, lease)| (key, lease.into())))?;
+        self.auth.reload(&view)?;
         let (membership, alarms) = (restore::membership(&view)?, restore::alarms(&view)?);
         (self.applied, self.term) = restore::progress(&view)?;
         self.conf_state = restore::conf_state(&view)?;
@@ -161,6 +165,11 @@ impl Machine {
         self.lessor.clone()
     }
 
+    /// Users, roles and tokens.
+    pub fn auth(&self) -> AuthStore {
+        self.auth.clone()
+    }
+
     /// Membership, alarms and quota for other threads.
     pub fn shared(&self) -> Arc<Shared> {
         Arc::clone(&self.shared)
@@ -175,6 +184,7 @@ impl Machine {
         if self.term.0 != entry.term() {
             batch.put(Bucket::Meta, Bytes::from_static(TERM_KEY), number(entry.term()));
         }
+        self.auth.found(&mut batch);
         batch
     }
 
@@ -183,7 +193,7 @@ impl Machine {
         let data = entry.data.clone().unwrap_or_default();
         let request = Request::decode(data).ok_or(Error::Undecodable { index })?;
         let (id, op) = (request.id(), request.op());
-        let refused = self.guard(&request).err();
+        let refused = self.guard(&request).and_then(|()| self.pass(&request)).err();
         let over_quota = refused.is_none() && !self.fits(&request);
         let handled = match refused {
             Some(code) => Err(code.into()),

@@ -1,6 +1,8 @@
 //! From the bytes of an entry to one request, and what alarms and quota say to it.
 
 use bytes::Bytes;
+use ketch_auth::Caller;
+use ketch_auth::gate;
 use ketch_backend::Batch;
 use ketch_base::{Code, RequestId};
 use ketch_proto::etcdserverpb::{self as pb, AlarmType, InternalRaftRequest};
@@ -8,6 +10,7 @@ use ketch_proto::membershippb;
 use prost::Message;
 
 use crate::answer::Answer;
+use crate::auth::{self, LeaseKeys};
 use crate::machine::{Handled, Machine};
 use crate::quota;
 
@@ -18,6 +21,8 @@ pub(crate) const OP_UNKNOWN: &str = "unknown";
 #[derive(Debug)]
 pub(crate) struct Request {
     id: u64,
+    /// Who asks, as the member says that proposed it; empty for members themselves.
+    caller: Caller,
     body: Body,
 }
 
@@ -39,7 +44,8 @@ enum Body {
     Downgrade(membershippb::DowngradeInfoSetRequest),
     /// As members up to 3.5 wrote attributes and cluster version.
     V2(pb::Request),
-    /// Authentication, which comes later.
+    Auth(auth::Request),
+    /// What no release has made.
     Unimplemented,
 }
 
@@ -47,15 +53,17 @@ impl Request {
     /// `None` for bytes that are no request of any release.
     pub(crate) fn decode(data: Bytes) -> Option<Self> {
         if data.is_empty() {
-            return Some(Self { id: 0, body: Body::Empty });
+            return Some(Self { id: 0, caller: Caller::default(), body: Body::Empty });
         }
         if let Some(request) = v2(&data) {
-            return Some(Self { id: request.id(), body: Body::V2(request) });
+            let id = request.id();
+            return Some(Self { id, caller: Caller::default(), body: Body::V2(request) });
         }
-        let request = InternalRaftRequest::decode(data).ok()?;
-        let header_id = request.header.as_ref().map_or(0, |header| header.id);
-        let id = if request.id == 0 { header_id } else { request.id };
-        Some(Self { id, body: body(request) })
+        let mut request = InternalRaftRequest::decode(data).ok()?;
+        let header = request.header.take().unwrap_or_default();
+        let id = if request.id == 0 { header.id } else { request.id };
+        let caller = Caller { user: header.username, revision: header.auth_revision };
+        Some(Self { id, caller, body: body(request) })
     }
 
     /// Who waits, if anybody.
@@ -78,7 +86,26 @@ impl Request {
             Body::ClusterVersion(_) => "ClusterVersionSet",
             Body::MemberAttributes(_) => "ClusterMemberAttrSet",
             Body::Downgrade(_) => "DowngradeInfoSet",
+            Body::Auth(ref request) => request.op(),
             Body::Empty | Body::V2(_) | Body::Unimplemented => OP_UNKNOWN,
+        }
+    }
+
+    /// As the gate knows it.
+    fn judged(&self) -> gate::Request<'_> {
+        match &self.body {
+            Body::Range(range) => gate::Request::Range(range),
+            Body::Put(put) => gate::Request::Put(put),
+            Body::DeleteRange(delete) => gate::Request::DeleteRange(delete),
+            Body::Txn(txn) => gate::Request::Txn(txn),
+            Body::Compaction(_) => gate::Request::Compact,
+            Body::LeaseGrant(_) => gate::Request::LeaseGrant,
+            Body::LeaseRevoke(revoke) => gate::Request::LeaseRevoke(revoke),
+            Body::Alarm(alarm) => gate::Request::Alarm(alarm),
+            Body::Auth(request) => request.judged(),
+            Body::LeaseCheckpoint(_) | Body::ClusterVersion(_) => gate::Request::Internal,
+            Body::MemberAttributes(_) | Body::Downgrade(_) => gate::Request::Internal,
+            Body::Empty | Body::V2(_) | Body::Unimplemented => gate::Request::Internal,
         }
     }
 
@@ -115,7 +142,10 @@ fn v2(data: &Bytes) -> Option<pb::Request> {
     (*rest.get(id_end + 1)? == 0x12).then(|| pb::Request::decode(data.clone()).ok())?
 }
 
-fn body(request: InternalRaftRequest) -> Body {
+fn body(mut request: InternalRaftRequest) -> Body {
+    if let Some(request) = auth::Request::take(&mut request) {
+        return Body::Auth(request);
+    }
     let InternalRaftRequest { put, txn, delete_range, range, compaction, .. } = request;
     let InternalRaftRequest { lease_grant, lease_revoke, lease_checkpoint, alarm, .. } = request;
     let InternalRaftRequest { cluster_version_set, cluster_member_attr_set, .. } = request;
@@ -133,7 +163,6 @@ fn body(request: InternalRaftRequest) -> Body {
         .or_else(|| cluster_member_attr_set.map(Body::MemberAttributes))
         .or_else(|| request.downgrade_info_set.map(Body::Downgrade))
         .or_else(|| request.downgrade_version_test.map(|_| Body::Empty));
-    // What is left are the requests of authentication.
     found.unwrap_or(Body::Unimplemented)
 }
 
@@ -148,6 +177,12 @@ impl Machine {
             return Err(Code::NoSpace);
         }
         Ok(())
+    }
+
+    /// The gate decides next, on the state as of this entry.
+    pub(crate) fn pass(&self, request: &Request) -> Result<(), Code> {
+        let leases = LeaseKeys(self.lessor.clone());
+        gate::judge_applied(&self.auth, &request.caller, &request.judged(), &leases)
     }
 
     /// Whether the local file has room for the request.
@@ -173,6 +208,7 @@ impl Machine {
             Body::MemberAttributes(set) => Ok(self.set_attributes(set, batch)),
             Body::Downgrade(set) => Ok(self.set_downgrade(set, batch)),
             Body::V2(request) => Ok(self.v2(&request, batch)),
+            Body::Auth(request) => Ok(self.authenticate(&request, batch).into()),
             Body::Unimplemented => Ok(Ok(Answer::Unimplemented).into()),
         }
     }

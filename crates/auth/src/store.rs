@@ -142,16 +142,17 @@ impl AuthStore {
         pb::AuthDisableResponse::default()
     }
 
-    /// A login that the proposing member has checked. Its token is `<prefix>.<index>` with the
-    /// index of the entry, and counts on every member from here on; without a prefix there is
-    /// none, and whoever proposed signs one. Gives the token and the revision it was given at.
+    /// A login that the proposing member has checked. Its token is `<prefix>.<applied>`, with the
+    /// last index applied before this entry, and counts on every member from here on; without a
+    /// prefix there is none, and whoever proposed signs one. Gives the token and the revision it
+    /// was given at.
     ///
     /// # Errors
     /// [`Code::AuthNotEnabled`]; [`Code::AuthFailed`] for a user that is gone or has no password.
     pub fn authenticate(
         &self,
         request: &pb::InternalAuthenticateRequest,
-        index: u64,
+        applied: u64,
     ) -> Result<(String, u64), Code> {
         let state = self.state();
         if state.password_user(&request.name)?.no_password() {
@@ -160,7 +161,7 @@ impl AuthStore {
         if request.simple_token.is_empty() {
             return Ok((String::new(), state.revision));
         }
-        let token = format!("{}.{index}", request.simple_token);
+        let token = format!("{}.{applied}", request.simple_token);
         self.tokens().assign(&request.name, &token);
         Ok((token, state.revision))
     }

@@ -1,8 +1,8 @@
 //! Simple tokens: names for users, known to every member and kept in memory only.
 //!
-//! A token is `<random prefix>.<index of the entry that made it>`. Whoever looks one up first
-//! waits until that entry is applied here ([`index_of`]); a member that is behind would call a
-//! good token bad.
+//! A token is `<random prefix>.<index of the entry before the one that made it>` (etcd 3.7.1,
+//! where the own index is not yet known when the token is made). Whoever looks one up first waits
+//! until [`index_of`] is applied here; a member that is behind would call a good token bad.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -30,10 +30,14 @@ pub trait Tokens {
 }
 
 /// The index of the entry that made a simple token; `None` for what cannot be one.
+///
+/// The text is the caller's: an index far beyond the log must not be waited for.
 pub fn index_of(token: &str) -> Option<u64> {
-    let (_, index) = token.split_once('.')?;
+    let (_, before) = token.split_once('.')?;
     // No sign: Rust would take a plus.
-    index.bytes().all(|byte| byte.is_ascii_digit()).then(|| index.parse().ok())?
+    let digits = before.bytes().all(|byte| byte.is_ascii_digit());
+    let before: u64 = digits.then(|| before.parse().ok())??;
+    before.checked_add(1)
 }
 
 /// The table of simple tokens, bounded by [`AUTH_TOKENS`]. When it is full, the oldest token of

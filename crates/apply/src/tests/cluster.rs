@@ -195,7 +195,7 @@ fn requests_of_the_old_store_are_read() {
 }
 
 #[test]
-fn authentication_says_that_it_is_not_there_yet() {
+fn a_request_without_a_request_changes_nothing() {
     let mut driver = Driver::new(MemberId(1), 0);
-    check_on(&mut driver, "auth\n-> unimplemented\nput a 1\n-> r2 | put a @2.0");
+    check_on(&mut driver, "nothing\n-> unimplemented\nput a 1\n-> r2 | put a @2.0");
 }

@@ -7,6 +7,7 @@ use ketch_backend::{Backend, Batch, Bucket, Drain};
 use ketch_base::{LeaseId, MemberId, RevisionKey};
 use ketch_env::Disk;
 use ketch_env::sim::SimDisk;
+use ketch_proto::authpb::Permission;
 use ketch_proto::etcdserverpb::response_op::Response;
 use ketch_proto::etcdserverpb::{self as pb, InternalRaftRequest};
 use ketch_proto::mvccpb::KeyValue;
@@ -60,6 +61,18 @@ impl Driver {
                 Ok(answer) => txn(&answer),
                 Err(error) => error.to_string(),
             },
+            "by" => {
+                let (caller, line) = rest.split_once(' ').expect("a request");
+                let (user, revision) = caller.split_once('@').expect("a revision");
+                let (name, rest) = line.split_once(' ').unwrap_or((line, ""));
+                let header = pb::RequestHeader {
+                    username: user.into(),
+                    auth_revision: revision.parse().expect("a number"),
+                    ..Default::default()
+                };
+                let request = ops::request(name, rest);
+                self.propose(InternalRaftRequest { header: Some(header), ..request })
+            }
             _ => self.propose(ops::request(name, rest)),
         }
     }
@@ -110,6 +123,8 @@ impl Driver {
         assert_eq!(shared.membership(), theirs.shared().membership());
         assert_eq!(shared.alarms(), theirs.shared().alarms());
         assert_eq!(lessor.leases(), theirs.lessor().leases());
+        let (auth, other) = (machine.auth(), theirs.auth());
+        assert_eq!((auth.status(), auth.user_list()), (other.status(), other.user_list()));
         let hash = |reader: &ketch_mvcc::Reader| reader.hash_kv(0).expect("readable");
         assert_eq!(hash(&reader), hash(&theirs.reader()));
         "ok".into()
@@ -255,6 +270,42 @@ fn show_result(result: &Result<Answer, ketch_base::Code>) -> String {
         Ok(Answer::Empty) => "empty".into(),
         Ok(Answer::Skipped) => "skipped".into(),
         Ok(Answer::Unimplemented) => "unimplemented".into(),
+        Ok(answer) => show_auth(answer),
+    }
+}
+
+fn show_auth(answer: &Answer) -> String {
+    match answer {
+        Answer::AuthStatus(answer) => {
+            let enabled = if answer.enabled { "on" } else { "off" };
+            format!("{} {enabled} {}", revision(answer.header), answer.auth_revision)
+        }
+        Answer::Authenticate { response, user, revision: auth_revision } => {
+            let token = &response.token;
+            format!("{} {user}@{auth_revision} {token}", revision(response.header))
+        }
+        Answer::UserGet(a) => format!("{} {}", revision(a.header), a.roles.join(" ")),
+        Answer::UserList(a) => format!("{} {}", revision(a.header), a.users.join(" ")),
+        Answer::RoleList(a) => format!("{} {}", revision(a.header), a.roles.join(" ")),
+        Answer::RoleGet(a) => {
+            let permission = |p: &Permission| {
+                format!("{}:{}..{}", p.perm_type, text(&p.key), text(&p.range_end))
+            };
+            let permissions: Vec<String> = a.perm.iter().map(permission).collect();
+            format!("{} {}", revision(a.header), permissions.join(" "))
+        }
+        Answer::AuthEnable(a) => revision(a.header),
+        Answer::AuthDisable(a) => revision(a.header),
+        Answer::UserAdd(a) => revision(a.header),
+        Answer::UserDelete(a) => revision(a.header),
+        Answer::UserChangePassword(a) => revision(a.header),
+        Answer::UserGrantRole(a) => revision(a.header),
+        Answer::UserRevokeRole(a) => revision(a.header),
+        Answer::RoleAdd(a) => revision(a.header),
+        Answer::RoleDelete(a) => revision(a.header),
+        Answer::RoleGrantPermission(a) => revision(a.header),
+        Answer::RoleRevokePermission(a) => revision(a.header),
+        other => panic!("{other:?}"),
     }
 }
 

@@ -10,10 +10,15 @@
 //! add|learner|promote|update|remove ID [URL]     restart
 //! name ID NAME URL    version VERSION    checkpoint LEASE SECONDS    lead
 //! members         with their names        lease ID    seconds and keys
+//! by USER@REVISION LINE    from a user; else from nobody
+//! auth-enable|disable|status    login USER    user-add|del|pass|get NAME    user-list
+//! user-grant|revoke USER ROLE   role-add|del|get NAME   role-list   role-revoke ROLE KEY [END]
+//! role-grant ROLE KIND KEY [END]
 //! leader LINE     the same on another member, out of reach
 //! snapshot        whose state then takes the place of ours
 //! ```
 
+mod auth;
 mod cluster;
 mod driver;
 mod keys;

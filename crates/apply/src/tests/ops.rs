@@ -1,6 +1,7 @@
 //! From the words of a transcript to requests.
 
 use bytes::Bytes;
+use ketch_proto::authpb::Permission;
 use ketch_proto::etcdserverpb::compare::{CompareResult, CompareTarget, TargetUnion};
 use ketch_proto::etcdserverpb::request_op::Request;
 use ketch_proto::etcdserverpb::{self as pb, InternalRaftRequest, RequestOp, TxnRequest};
@@ -41,10 +42,66 @@ pub(super) fn request(name: &str, rest: &str) -> InternalRaftRequest {
             request.cluster_version_set = Some(mb::ClusterVersionSetRequest { ver });
         }
         "alarm" => request.alarm = Some(alarm(&words)),
-        "auth" => request.auth_enable = Some(pb::AuthEnableRequest {}),
-        other => panic!("no such entry: {other}"),
+        "nothing" => {}
+        other => auth(other, &words, &mut request),
     }
     request
+}
+
+fn auth(name: &str, words: &[&str], to: &mut InternalRaftRequest) {
+    let word = |place: usize| words[place].to_owned();
+    let bytes =
+        |place: usize| words.get(place).map_or(Bytes::new(), |w| Bytes::from(w.to_string()));
+    let hashed_password = || "aGFzaA==".to_owned();
+    match name {
+        "auth-enable" => to.auth_enable = Some(pb::AuthEnableRequest {}),
+        "auth-disable" => to.auth_disable = Some(pb::AuthDisableRequest {}),
+        "auth-status" => to.auth_status = Some(pb::AuthStatusRequest {}),
+        "login" => {
+            let (name, simple_token) = (word(0), "prefix".into());
+            let password = String::new();
+            to.authenticate =
+                Some(pb::InternalAuthenticateRequest { name, password, simple_token });
+        }
+        "user-add" => {
+            let (name, hashed_password) = (word(0), hashed_password());
+            let request = pb::AuthUserAddRequest { name, hashed_password, ..Default::default() };
+            to.auth_user_add = Some(request);
+        }
+        "user-pass" => {
+            let (name, hashed_password) = (word(0), "bmV3".to_owned());
+            let password = String::new();
+            let request = pb::AuthUserChangePasswordRequest { name, password, hashed_password };
+            to.auth_user_change_password = Some(request);
+        }
+        "user-del" => to.auth_user_delete = Some(pb::AuthUserDeleteRequest { name: word(0) }),
+        "user-get" => to.auth_user_get = Some(pb::AuthUserGetRequest { name: word(0) }),
+        "user-list" => to.auth_user_list = Some(pb::AuthUserListRequest {}),
+        "user-grant" => {
+            let (user, role) = (word(0), word(1));
+            to.auth_user_grant_role = Some(pb::AuthUserGrantRoleRequest { user, role });
+        }
+        "user-revoke" => {
+            let (name, role) = (word(0), word(1));
+            to.auth_user_revoke_role = Some(pb::AuthUserRevokeRoleRequest { name, role });
+        }
+        "role-add" => to.auth_role_add = Some(pb::AuthRoleAddRequest { name: word(0) }),
+        "role-del" => to.auth_role_delete = Some(pb::AuthRoleDeleteRequest { role: word(0) }),
+        "role-get" => to.auth_role_get = Some(pb::AuthRoleGetRequest { role: word(0) }),
+        "role-list" => to.auth_role_list = Some(pb::AuthRoleListRequest {}),
+        "role-grant" => {
+            let perm_type = words[1].parse().expect("a number");
+            let perm = Some(Permission { perm_type, key: bytes(2), range_end: bytes(3) });
+            let name = word(0);
+            to.auth_role_grant_permission = Some(pb::AuthRoleGrantPermissionRequest { name, perm });
+        }
+        "role-revoke" => {
+            let (role, key, range_end) = (word(0), bytes(1), bytes(2));
+            let request = pb::AuthRoleRevokePermissionRequest { role, key, range_end };
+            to.auth_role_revoke_permission = Some(request);
+        }
+        other => panic!("no such entry: {other}"),
+    }
 }
 
 /// `COMPARE .. ? OP ; OP : OP ; OP`

@@ -121,12 +121,14 @@ fn users_and_all_are_forgotten() {
 #[test]
 fn only_some_texts_can_be_tokens() {
     let check = |token: &str, index| assert_eq!(index_of(token), index, "{token}");
-    check("abc.12", Some(12));
-    check(".3", Some(3));
+    check("abc.12", Some(13));
+    check(".3", Some(4));
     check("abc", None);
     check("abc.", None);
     check("abc.x", None);
     check("abc.+1", None);
     check("abc.1.2", None);
+    check("abc.18446744073709551614", Some(u64::MAX));
+    check("abc.18446744073709551615", None);
     check("abc.18446744073709551616", None);
 }
