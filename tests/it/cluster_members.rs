@@ -4,11 +4,14 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use ketch_proto::etcdserverpb::{MemberUpdateRequest, MemberUpdateResponse};
 use ketch_tests::client::Client;
 use ketch_tests::cluster::{Cluster, PATIENCE, SeatPorts, can_run};
 use ketch_tests::process::Program;
+use ketch_tests::rpc::Answer;
 use ketch_tests::story::Story;
 use tokio::time::{Instant, sleep};
+use tonic::Code;
 
 const LIST: &str = "Cluster/MemberList linearizable: true";
 
@@ -21,6 +24,52 @@ async fn changes_go_as_in_etcd() -> Result<()> {
     let ports = [(); 4].map(|()| SeatPorts::free());
     let right = changes(Program::Etcd, &ports).await?;
     changes(Program::under_test(), &ports).await?.same(&right)
+}
+
+/// One member moves to another address: told by an update, then started there.
+#[tokio::test]
+async fn a_member_moves() -> Result<()> {
+    let kinds = [Program::under_test(); 3];
+    if !can_run(&kinds) {
+        return Ok(());
+    }
+    let mut cluster = Cluster::start(&kinds, &[]).await?;
+    let id = cluster.id(2).await?;
+    let url = cluster.relay_again(2)?;
+    let ask = MemberUpdateRequest { id, peer_ur_ls: vec![url.clone()] };
+    let _: MemberUpdateResponse = cluster.client(0).call("Cluster/MemberUpdate", &ask).await?;
+    // The way by the old address is closed to all, with what is open on it.
+    cluster.wires.isolate(cluster.seats()[2].front);
+    cluster.kill(2);
+    cluster.client(0).put("k", "v").await?;
+    cluster.restart(2).await?;
+    cluster.equal_hashes().await?;
+    for at in 0..3 {
+        let members = cluster.client(at).members(true).await?;
+        let moved = members.iter().find(|member| member.id == id).context("it is a member")?;
+        ensure!(moved.peer_ur_ls == [url.clone()], "{moved:?}");
+    }
+    cluster.finish()
+}
+
+/// What makes etcd's members panic: ketch refuses it.
+#[tokio::test]
+async fn an_update_to_no_url_is_refused() -> Result<()> {
+    if Program::under_test() != Program::Ketch {
+        return Ok(());
+    }
+    let mut cluster = Cluster::start(&[Program::Ketch; 3], &[]).await?;
+    let id = cluster.id(1).await?;
+    for urls in [vec!["nope".to_owned()], vec![String::new()], Vec::new()] {
+        let ask = MemberUpdateRequest { id, peer_ur_ls: urls };
+        let answer: Answer<MemberUpdateResponse> =
+            cluster.client(0).call("Cluster/MemberUpdate", &ask).await;
+        let code = answer.as_ref().err().map(|refusal| refusal.code);
+        ensure!(code == Some(Code::InvalidArgument), "{ask:?}: {answer:?}");
+    }
+    cluster.client(1).put("k", "v").await?;
+    cluster.wait_leader().await?;
+    cluster.finish()
 }
 
 async fn changes(kind: Program, ports: &[SeatPorts]) -> Result<Story> {

@@ -8,6 +8,7 @@ mod cli_snapshot;
 mod cluster_alarms;
 mod cluster_alone;
 mod cluster_bootstrap;
+mod cluster_cli;
 mod cluster_corruption;
 mod cluster_discovery;
 mod cluster_hasleader;

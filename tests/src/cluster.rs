@@ -152,6 +152,19 @@ impl Cluster {
         &self.flags
     }
 
+    /// Gives a member a second relay, which it advertises from its next start on; its URL.
+    ///
+    /// # Errors
+    /// When there is no such port.
+    pub fn relay_again(&mut self, at: usize) -> Result<String> {
+        let front = ports::free_port();
+        let seat = &mut self.seats[at];
+        self.wires.attach(front, seat.place.peer_port)?;
+        seat.place.peer_url = format!("http://127.0.0.1:{front}");
+        seat.member.set_place(seat.place.clone());
+        Ok(seat.place.peer_url.clone())
+    }
+
     /// Makes the data directory of every member out of a snapshot: its own of these, or the last.
     ///
     /// # Errors
