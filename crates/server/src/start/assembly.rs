@@ -71,33 +71,8 @@ pub(super) fn assemble(
     let boxes = Boxes { node_tasks, log_jobs, tasks, backend_jobs, watch_jobs, wake };
     let (finished, compacted) =
         tokio::sync::watch::channel(storage.machine.reader().finished_compaction());
-    let member = Arc::new(Member {
-        id: storage.member,
-        cluster: storage.cluster,
-        options: Options {
-            request_bytes_max: config.request_bytes_max,
-            election: Duration::from_millis(config.election_ms),
-            warning_unary: config.warning_unary,
-            strict_reconfig: config.strict_reconfig_check,
-        },
-        backend_jobs: backend_box,
-        watch_jobs: watch_box,
-        backend: storage.backend.clone(),
-        reader: storage.machine.reader(),
-        lessor: storage.machine.lessor(),
-        shared: storage.machine.shared(),
-        request_ids: RequestIds::new(storage.member, unix_ms()),
-        waiters: Arc::new(Waiters::new(request_timeout(&config))),
-        reads: Arc::new(ReadGate::new(node_box.clone())),
-        progress: Arc::new(Progress::default()),
-        counters: Arc::new(Counters::new(config.metrics_extensive)),
-        compacted,
-        clock: Clock::start(),
-        node: node_box,
-        links: OnceLock::new(),
-        exit,
-    });
-    member.progress.set_applied(storage.machine.applied().0.0);
+    let letters = Letters { node: node_box, backend: backend_box, watch: watch_box };
+    let member = member(&config, &storage, letters, compacted, exit);
     let is_restart = storage.machine.applied().0 != Index(0);
     if storage.is_removed {
         member.exit.ask(Ending::Removed);
@@ -135,6 +110,54 @@ pub(super) fn assemble(
         node_thread,
         core_threads,
         is_restart,
+    })
+}
+
+/// The mailboxes that the member itself posts to.
+struct Letters {
+    node: Sender<NodeTask>,
+    backend: Sender<BackendJob>,
+    watch: Sender<WatchJob>,
+}
+
+/// The member as the lanes, the peers and the tickers see it.
+fn member(
+    config: &Config,
+    storage: &Storage,
+    letters: Letters,
+    compacted: tokio::sync::watch::Receiver<i64>,
+    exit: Exit,
+) -> Arc<Member> {
+    let machine = &storage.machine;
+    let progress = Progress::default();
+    let applied = machine.applied().0.0;
+    progress.set_applied(applied);
+    progress.set_committed(applied);
+    Arc::new(Member {
+        id: storage.member,
+        cluster: storage.cluster,
+        options: Options {
+            request_bytes_max: config.request_bytes_max,
+            election: Duration::from_millis(config.election_ms),
+            warning_unary: config.warning_unary,
+            strict_reconfig: config.strict_reconfig_check,
+        },
+        backend_jobs: letters.backend,
+        watch_jobs: letters.watch,
+        backend: storage.backend.clone(),
+        reader: machine.reader(),
+        lessor: machine.lessor(),
+        shared: machine.shared(),
+        request_ids: RequestIds::new(storage.member, unix_ms()),
+        waiters: Arc::new(Waiters::new(request_timeout(config))),
+        reads: Arc::new(ReadGate::new(letters.node.clone())),
+        progress: Arc::new(progress),
+        counters: Arc::new(Counters::new(config.metrics_extensive)),
+        compacted,
+        clock: Clock::start(),
+        node: letters.node,
+        links: OnceLock::new(),
+        exit,
     })
 }
 
