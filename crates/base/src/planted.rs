@@ -20,10 +20,6 @@ pub enum Bug {
     PausedForEver,
     /// A vote goes to candidates whose log lacks entries.
     BlindVote,
-    /// A leader commits entries of earlier terms by counting copies (Raft, figure 8).
-    OldTermCommit,
-    /// A follower takes up the leader's commit beyond what the append matched.
-    UnmatchedCommit,
     /// A follower appends without looking whether its log agrees before.
     UncheckedAppend,
     /// An append that brings nothing new cuts off what comes after it.
@@ -74,8 +70,6 @@ impl Bug {
         Self::ForgottenVote,
         Self::PausedForEver,
         Self::BlindVote,
-        Self::OldTermCommit,
-        Self::UnmatchedCommit,
         Self::UncheckedAppend,
         Self::CutTail,
         Self::SnapshotWithoutMembers,
