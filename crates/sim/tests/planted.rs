@@ -57,6 +57,13 @@ macro_rules! found {
         fn $test() {
             is_found(Bug::$bug, &[$($check),+]);
         })*
+
+        #[test]
+        fn every_bug_has_its_test() {
+            let mut tested = [$(Bug::$bug),*];
+            tested.sort_unstable();
+            assert_eq!(tested, Bug::ALL);
+        }
     };
 }
 
