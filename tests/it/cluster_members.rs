@@ -34,6 +34,7 @@ async fn a_member_moves() -> Result<()> {
         return Ok(());
     }
     let mut cluster = Cluster::start(&kinds, &[]).await?;
+    cluster.move_leader(0).await?;
     let id = cluster.id(2).await?;
     let url = cluster.relay_again(2)?;
     let ask = MemberUpdateRequest { id, peer_ur_ls: vec![url.clone()] };
