@@ -92,6 +92,7 @@ impl Raft {
                 context: context.clone(),
                 ..message::to(id, kind)
             };
+            let ask = self.with_commit(ask);
             // A candidate that forgot its term in a crash could lead it twice.
             if kind == MessageType::MsgVote {
                 self.send_when_durable(ask);
@@ -109,7 +110,11 @@ impl Raft {
             }
             (Role::Candidate, MessageType::MsgVoteResp)
             | (Role::PreCandidate, MessageType::MsgPreVoteResp) => {
-                self.count_vote(message.from(), !message.reject());
+                self.learn_commit(&message);
+                // What was learned may have ended the election.
+                if self.role != Role::Follower {
+                    self.count_vote(message.from(), !message.reject());
+                }
             }
             // A late echo of the other kind of election, a wish to hand over, a read: too late.
             _ => {}
@@ -130,6 +135,7 @@ impl Raft {
 
     /// Answers a request for a vote of either kind, whatever the own role is.
     pub(crate) fn answer_vote(&mut self, message: &Message) {
+        self.learn_commit(message);
         let (kind, from, term) = (message.r#type(), message.from(), message.term());
         let pre = kind == MessageType::MsgPreVote;
         let free =
@@ -142,6 +148,7 @@ impl Raft {
         // A granted vote speaks of the asked term, a refused one teaches the own.
         let term = if granted { term } else { self.term };
         let answer = message::vote(from, answer, term, granted);
+        let answer = if granted { answer } else { self.with_commit(answer) };
         if pre {
             self.send(answer);
             return;

@@ -39,6 +39,7 @@ mod config;
 mod error;
 mod follower;
 mod inflight;
+mod known_commit;
 mod leader;
 mod log;
 mod member;
