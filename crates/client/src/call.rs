@@ -12,6 +12,7 @@ use tonic::transport::Channel;
 use tonic::{Code, Request, Streaming};
 use tonic_prost::ProstCodec;
 
+use crate::auth::Token;
 use crate::error::{Error, Status};
 use crate::link::Link;
 use crate::{Client, Failure};
@@ -25,8 +26,25 @@ pub(crate) enum Repeat {
     Never,
 }
 
+/// How a call begins.
+pub(crate) struct Attempt {
+    pub(crate) until: Option<Instant>,
+    pub(crate) token: Option<Token>,
+    /// How often it was tried before.
+    pub(crate) number: u32,
+}
+
+/// A call that failed, and how often it was tried.
+pub(crate) struct Refused {
+    pub(crate) error: Error,
+    pub(crate) number: u32,
+}
+
 /// Tries of a repeatable call (etcd's client).
 const ATTEMPTS_MAX: u32 = 100;
+/// Logins for one call after its token was refused. One is enough unless users or roles change
+/// again meanwhile.
+const RELOGINS_MAX: u32 = 3;
 /// Pause between tries of a repeatable call (etcd's client).
 const RETRY_PAUSE: Duration = Duration::from_millis(25);
 /// Pause after no endpoint could be reached.
@@ -35,7 +53,8 @@ const REDIAL_PAUSE: Duration = Duration::from_millis(100);
 const API_VERSION: &str = "3.7";
 
 impl Client {
-    /// A unary call with this client's limit.
+    /// A unary call with this client's limit. One that is refused for its token is sent again with
+    /// a new one: such a refusal has changed nothing.
     pub(crate) async fn unary<Q, A>(
         &self,
         method: &'static str,
@@ -47,13 +66,44 @@ impl Client {
         A: Message + Default + 'static,
     {
         let until = self.deadline();
-        let mut attempt = 0;
+        let mut number = 0;
+        for _ in 0..RELOGINS_MAX {
+            let token = self.token(until).await?;
+            let attempt = Attempt { until, token: token.clone(), number };
+            match self.attempts(method, repeat, request.clone(), attempt).await {
+                Ok(answer) => return Ok(answer),
+                Err(refused) if self.login.cures(refused.error.message()) => {
+                    self.login.forget(&token);
+                    number = refused.number;
+                }
+                Err(refused) => return Err(refused.error),
+            }
+        }
+        let token = self.token(until).await?;
+        let attempt = Attempt { until, token, number };
+        self.attempts(method, repeat, request, attempt).await.map_err(|refused| refused.error)
+    }
+
+    /// A unary call with one token.
+    pub(crate) async fn attempts<Q, A>(
+        &self,
+        method: &'static str,
+        repeat: Repeat,
+        request: Q,
+        first: Attempt,
+    ) -> Result<A, Refused>
+    where
+        Q: Message + Clone + 'static,
+        A: Message + Default + 'static,
+    {
+        let Attempt { until, token, mut number } = first;
         loop {
-            let link = self.link(method, until).await?;
-            self.check_size(method, &link, request.encoded_len())?;
+            let refused = |error| Refused { error, number };
+            let link = self.link(method, until).await.map_err(refused)?;
+            self.check_size(method, &link, request.encoded_len()).map_err(refused)?;
             let send = async {
                 let mut grpc = self.ready(&link).await?;
-                let request = self.prepare(request.clone(), until);
+                let request = self.prepare(request.clone(), until, token.clone());
                 let path = PathAndQuery::from_static(method);
                 grpc.unary(request, path, ProstCodec::<Q, A>::default()).await
             };
@@ -62,41 +112,53 @@ impl Client {
                 Some(Err(status)) => status,
                 None => tonic::Status::deadline_exceeded("context deadline exceeded"),
             };
-            self.judge(method, &link, attempt, &status);
-            attempt += 1;
+            self.judge(method, &link, number, &status);
+            number += 1;
             let again = repeat == Repeat::Safe
                 && status.code() == Code::Unavailable
-                && attempt < ATTEMPTS_MAX;
+                && number < ATTEMPTS_MAX;
             if !again {
-                return Err(status.into());
+                return Err(Refused { error: status.into(), number });
             }
             tokio::time::sleep(RETRY_PAUSE).await;
         }
     }
 
-    /// A call answered by a stream, sent once, with this client's limit.
+    /// A call answered by a stream, with this client's limit; sent again only for a new token.
     pub(crate) async fn server_stream<Q, A>(
         &self,
         method: &'static str,
         request: Q,
     ) -> Result<Streaming<A>, Error>
     where
-        Q: Message + 'static,
+        Q: Message + Clone + 'static,
         A: Message + Default + 'static,
     {
         let until = self.deadline();
-        let link = self.reach(until).await?;
-        self.check_size(method, &link, request.encoded_len())?;
-        let send = async {
-            let mut grpc = self.ready(&link).await?;
-            let path = PathAndQuery::from_static(method);
-            let codec = ProstCodec::<Q, A>::default();
-            grpc.server_streaming(self.prepare(request, until), path, codec).await
-        };
-        self.opened(&link, within(until, send).await)
+        let mut logins = 0;
+        loop {
+            let token = self.token(until).await?;
+            let link = self.reach(until).await?;
+            self.check_size(method, &link, request.encoded_len())?;
+            let send = async {
+                let mut grpc = self.ready(&link).await?;
+                let path = PathAndQuery::from_static(method);
+                let codec = ProstCodec::<Q, A>::default();
+                let request = self.prepare(request.clone(), until, token.clone());
+                grpc.server_streaming(request, path, codec).await
+            };
+            match self.opened(&link, within(until, send).await) {
+                Err(error) if logins < RELOGINS_MAX && self.login.cures(error.message()) => {
+                    self.login.forget(&token);
+                    logins += 1;
+                }
+                opened => return opened,
+            }
+        }
     }
 
-    /// A call with a stream both ways, without limit, to a member that has a leader.
+    /// A call with a stream both ways, without limit, to a member that has a leader. A refusal
+    /// that a new token cures is not final (see [`Client::is_final`]): the next opening logs in.
     pub(crate) async fn both_streams<Q, A>(
         &self,
         method: &'static str,
@@ -106,15 +168,32 @@ impl Client {
         Q: Message + 'static,
         A: Message + Default + 'static,
     {
+        let token = self.token(None).await?;
         let link = self.reach(None).await?;
         let send = async {
             let mut grpc = self.ready(&link).await?;
-            let mut request = self.prepare(requests, None);
+            let mut request = self.prepare(requests, None, token.clone());
             request.metadata_mut().insert("hasleader", MetadataValue::from_static("true"));
             let path = PathAndQuery::from_static(method);
             grpc.streaming(request, path, ProstCodec::<Q, A>::default()).await
         };
-        self.opened(&link, Some(send.await))
+        self.opened(&link, Some(send.await)).inspect_err(|error| {
+            if self.login.cures(error.message()) {
+                self.login.forget(&token);
+            }
+        })
+    }
+
+    /// Whether a stream that ended so need not be opened again.
+    pub(crate) fn is_final(&self, error: &Error) -> bool {
+        match error {
+            Error::Deadline { .. } => false,
+            Error::Rpc(status) => {
+                let passing = [Code::Unavailable, Code::Internal, Code::Unknown];
+                !passing.contains(&status.code) && !self.login.cures(&status.message)
+            }
+            _ => true,
+        }
     }
 
     fn opened<A>(
@@ -171,13 +250,16 @@ impl Client {
         Ok(grpc)
     }
 
-    fn prepare<T>(&self, message: T, until: Option<Instant>) -> Request<T> {
+    fn prepare<T>(&self, message: T, until: Option<Instant>, token: Option<Token>) -> Request<T> {
         let mut request = Request::new(message);
         if let Some(until) = until {
             request.set_timeout(until.saturating_duration_since(Instant::now()));
         }
         let version = MetadataValue::from_static(API_VERSION);
         request.metadata_mut().insert("client-api-version", version);
+        if let Some(token) = token {
+            request.metadata_mut().insert("token", token);
+        }
         request
     }
 
@@ -220,7 +302,10 @@ impl Client {
 }
 
 /// The future's output, or `None` once the limit passed.
-async fn within<T>(until: Option<Instant>, future: impl Future<Output = T>) -> Option<T> {
+pub(crate) async fn within<T>(
+    until: Option<Instant>,
+    future: impl Future<Output = T>,
+) -> Option<T> {
     match until {
         Some(until) => tokio::time::timeout_at(until, future).await.ok(),
         None => Some(future.await),

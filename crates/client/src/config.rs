@@ -1,5 +1,6 @@
 //! What a client is told: where to go, how long to wait, how much to carry.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -43,6 +44,12 @@ pub struct Config {
     pub send_bytes_max: usize,
     /// Largest answer, in encoded bytes.
     pub recv_bytes_max: usize,
+    /// User to act as. Without a password too, calls go out as nobody's.
+    pub username: String,
+    /// That user's password.
+    pub password: String,
+    /// A token to send as it is, instead of a user: a JWT.
+    pub token: String,
     /// Told of every failed attempt.
     pub on_failure: Option<Observer>,
 }
@@ -62,7 +69,22 @@ impl Config {
             keepalive_timeout: Duration::from_secs(6),
             send_bytes_max: limits::REQUEST_BYTES_DEFAULT + limits::GRPC_OVERHEAD_BYTES,
             recv_bytes_max: i32::MAX as usize,
+            username: String::new(),
+            password: String::new(),
+            token: String::new(),
             on_failure: None,
         }
+    }
+}
+
+/// Without the password and the token.
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("endpoints", &self.endpoints)
+            .field("dial_timeout", &self.dial_timeout)
+            .field("call_timeout", &self.call_timeout)
+            .field("username", &self.username)
+            .finish_non_exhaustive()
     }
 }

@@ -18,6 +18,12 @@ pub enum Error {
     /// The address of a member is not one.
     #[error("{0}")]
     PeerUrl(String),
+    /// A token and a user are given, and only one of them can be sent.
+    #[error("a token and a user exclude each other")]
+    TwoLogins,
+    /// The token holds bytes that gRPC's metadata cannot carry.
+    #[error("the token is not printable ASCII")]
+    BadToken,
     /// The limit of the call passed; the cause says what it waited for.
     #[error("context deadline exceeded")]
     Deadline {
@@ -39,7 +45,7 @@ impl Error {
             Self::NoEndpoints | Self::SecureEndpoint(_) => Code::Unavailable,
             Self::Deadline { .. } => Code::DeadlineExceeded,
             Self::WatchCanceled(_) => Code::Cancelled,
-            Self::PeerUrl(_) => Code::InvalidArgument,
+            Self::PeerUrl(_) | Self::TwoLogins | Self::BadToken => Code::InvalidArgument,
             Self::Rpc(status) => status.code,
         }
     }
@@ -48,6 +54,8 @@ impl Error {
     pub fn message(&self) -> &str {
         match self {
             Self::NoEndpoints => "etcdclient: no available endpoints",
+            Self::TwoLogins => "a token and a user exclude each other",
+            Self::BadToken => "the token is not printable ASCII",
             Self::SecureEndpoint(text) | Self::WatchCanceled(text) | Self::PeerUrl(text) => text,
             Self::Deadline { cause } => cause,
             Self::Rpc(status) => &status.message,

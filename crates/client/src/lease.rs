@@ -71,7 +71,7 @@ impl Lease {
             match self.renew_alone(id).await {
                 Ok(answer) if answer.ttl > 0 => return Ok(answer),
                 Ok(_) => return Err(not_found()),
-                Err(error) if is_final(&error) => return Err(error),
+                Err(error) if self.client.is_final(&error) => return Err(error),
                 Err(_) => tokio::time::sleep(REOPEN_PAUSE).await,
             }
         }
@@ -134,7 +134,7 @@ impl Renewer {
             let renewing = tokio::time::timeout_at(self.expires, self.open()).await;
             let ended = match renewing {
                 Ok(Ok((sender, stream))) => self.serve(sender, stream).await,
-                Ok(Err(error)) if is_final(&error) => Ended::Gone,
+                Ok(Err(error)) if self.client.is_final(&error) => Ended::Gone,
                 Ok(Err(_)) => Ended::Broken,
                 Err(_) => Ended::Gone,
             };
@@ -197,18 +197,4 @@ fn renewal_pause(ttl_seconds: u64) -> Duration {
 fn not_found() -> Error {
     let known = KnownCode::LeaseNotFound;
     Status { code: Code::NotFound, message: known.text().to_owned() }.into()
-}
-
-/// Errors that another try cannot cure.
-pub(crate) fn is_final(error: &Error) -> bool {
-    match error {
-        Error::NoEndpoints
-        | Error::SecureEndpoint(_)
-        | Error::PeerUrl(_)
-        | Error::WatchCanceled(_) => true,
-        Error::Deadline { .. } => false,
-        Error::Rpc(status) => {
-            !matches!(status.code, Code::Unavailable | Code::Internal | Code::Unknown)
-        }
-    }
 }

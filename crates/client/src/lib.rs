@@ -6,8 +6,8 @@
 //!
 //! Invariant: knows no command line, no output format and no server of ours; only the wire.
 //! Invariant: a call that may change something is sent once; only reads are repeated.
-//! Invariant: transport security and authentication are not here yet; `https` endpoints are
-//! refused by name.
+//! Invariant: a password or a token is in no error, no `Debug` and no report of a failed call.
+//! Invariant: transport security is not here yet; `https` endpoints are refused by name.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), ketch_client::Error> {
@@ -21,6 +21,7 @@
 //! # Ok(()) }
 //! ```
 
+mod auth;
 mod call;
 mod cluster;
 mod config;
@@ -39,6 +40,7 @@ mod watch;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use auth::Auth;
 pub use cluster::Cluster;
 pub use config::{Config, Failure, Observer};
 pub use error::{Error, Status};
@@ -50,12 +52,14 @@ pub use tonic::Code;
 pub use turn::Turn;
 pub use watch::{Events, Watcher, cancellation};
 
+use crate::auth::Login;
 use crate::pool::Pool;
 
 /// A handle to a cluster; cloning is cheap and shares the connections.
 #[derive(Clone)]
 pub struct Client {
     pool: Arc<Pool>,
+    login: Arc<Login>,
     config: Arc<Config>,
     timeout: Option<Duration>,
 }
@@ -64,10 +68,22 @@ impl Client {
     /// Reads the endpoints; dials on first use. Must be used inside a tokio runtime.
     ///
     /// # Errors
-    /// No endpoint at all, or one that asks for transport security.
+    /// No endpoint at all, or one that asks for transport security; a token and a user at once.
     pub fn new(config: Config) -> Result<Self, Error> {
-        let pool = Pool::new(&config)?;
-        Ok(Self { pool: Arc::new(pool), timeout: config.call_timeout, config: Arc::new(config) })
+        let pool = Arc::new(Pool::new(&config)?);
+        let login = Arc::new(Login::new(&config)?);
+        Ok(Self { pool, login, timeout: config.call_timeout, config: Arc::new(config) })
+    }
+
+    /// Logs in now rather than at the first call, within the dial timeout. Does nothing without a
+    /// user, and is content with a cluster that knows no authentication.
+    ///
+    /// # Errors
+    /// The server refuses the user, or there is none in time.
+    pub async fn log_in(&self) -> Result<(), Error> {
+        let limit = Some(self.config.dial_timeout).filter(|limit| !limit.is_zero());
+        let until = limit.map(|limit| tokio::time::Instant::now() + limit);
+        self.token(until).await.map(|_| ())
     }
 
     /// The same connections with another limit for whole calls; `None` waits for ever.
@@ -94,6 +110,11 @@ impl Client {
     /// Leases.
     pub fn lease(&self) -> Lease {
         Lease { client: self.clone() }
+    }
+
+    /// Users, roles, and whether they count.
+    pub fn auth(&self) -> Auth {
+        Auth { client: self.clone() }
     }
 
     /// Membership.

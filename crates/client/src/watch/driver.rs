@@ -13,7 +13,6 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
 
-use crate::lease::is_final;
 use crate::{Client, Error};
 
 const METHOD: &str = "/etcdserverpb.Watch/Watch";
@@ -77,7 +76,7 @@ impl Driver {
             };
             match ended {
                 Ended::Unused => return,
-                Ended::Broken(error) if is_final(&error) => {
+                Ended::Broken(error) if self.client.is_final(&error) => {
                     for watch in self.watches.drain(..) {
                         let _ = watch.out.send(Err(error.clone())).await;
                     }
@@ -139,12 +138,24 @@ impl Driver {
                     None => self.closed = true,
                 },
                 answer = stream.message() => match answer {
+                    Ok(Some(answer)) if self.needs_login(&answer) => return Ended::Broken(broken()),
                     Ok(Some(answer)) => self.handle(answer, requests).await,
                     Ok(None) => return Ended::Broken(broken()),
                     Err(status) => return Ended::Broken(status.into()),
                 },
             }
         }
+    }
+
+    /// A watch refused for its stream's token: a new stream with a new one may have it.
+    fn needs_login(&self, answer: &WatchResponse) -> bool {
+        let reason = answer.cancel_reason.as_str();
+        let text = reason.split_once(" desc = ").map_or(reason, |(_, text)| text);
+        let curable = answer.canceled && self.client.login.cures(text);
+        if curable {
+            self.client.login.forget_any();
+        }
+        curable
     }
 
     async fn take(&mut self, command: Command, requests: &mpsc::Sender<WatchRequest>) {
