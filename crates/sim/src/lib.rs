@@ -13,6 +13,6 @@ pub mod fact;
 mod run;
 mod world;
 
-pub use run::{Options, Report, run};
+pub use run::{MUST_HAPPEN, Options, Report, run};
 #[cfg(feature = "planted")]
 pub use run::{find, run_planted};

@@ -8,6 +8,43 @@ use crate::checks::{self, Violation};
 use crate::fact::{Fact, Moment};
 use crate::world::{Recorder, World};
 
+/// What a thousand seeds cannot be without, by the names of [`Report::tally`]: a world in which it
+/// never happens proves nothing about it.
+pub const MUST_HAPPEN: &[&str] = &[
+    "bits flipped",
+    "call answered",
+    "call refused",
+    "call timed out",
+    "crash at a snapshot",
+    "crash at a start",
+    "crash at an install",
+    "fault: bit flip",
+    "fault: clock jump",
+    "fault: crash",
+    "fault: crash of all",
+    "fault: disk error",
+    "fault: full disk",
+    "fault: isolation",
+    "fault: membership",
+    "fault: one-way cut",
+    "fault: partition",
+    "fault: pause",
+    "fault: reclaim",
+    "fault: restart",
+    "fault: slow disk",
+    "fault: stalled disk",
+    "fault: transfer",
+    "learner added",
+    "learner promoted",
+    "member halted",
+    "member removed",
+    "member stopped in order",
+    "snapshot installed",
+    "start refused",
+    "voter added",
+    "watch canceled",
+];
+
 /// How a seed is run.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Options {

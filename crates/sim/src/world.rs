@@ -40,6 +40,8 @@ pub(crate) struct World {
     watchers: Vec<Watcher>,
     operator: Operator,
     phase: Phase,
+    /// Puts that were answered since the faults ended.
+    calm_puts: u64,
     next_call: u64,
     next_watch: u64,
     next_value: u64,
@@ -63,6 +65,7 @@ impl World {
             watchers: Vec::new(),
             operator: Operator::default(),
             phase: Phase::Storm,
+            calm_puts: 0,
             next_call: 1,
             next_watch: 1,
             next_value: 1,

@@ -114,6 +114,8 @@ impl World {
         let caller = &mut self.clients[client];
         caller.revision = caller.revision.max(revision(&outcome));
         caller.calls = false;
+        let calm = self.phase == Phase::Calm;
+        self.calm_puts += u64::from(calm && matches!(outcome, Outcome::Put(_)));
         // A member that is down or stopping is left.
         let leave = matches!(outcome, Outcome::Refused(code) if is_about_the_member(code));
         self.recorder.count(match &outcome {

@@ -55,6 +55,13 @@ impl World {
 
     /// No new calls; those that are out are waited for.
     pub(crate) fn evening(&mut self) {
+        // A cluster that finds no leader for long is given the time in which it must: the check of
+        // liveness says whether it took too long.
+        let since_us = self.now_us - self.plan.storm_us;
+        if self.calm_puts == 0 && since_us < REST_US {
+            self.after(SECOND, What::Evening);
+            return;
+        }
         self.phase = Phase::Evening;
         self.operator.deadline_us = self.now_us + REST_US;
         self.after(200 * MS, What::Rest);
