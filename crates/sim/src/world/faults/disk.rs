@@ -48,9 +48,8 @@ impl World {
     /// that the others have everything.
     pub(super) fn flip_bits(&mut self) {
         let Some(slot) = self.someone() else { return };
-        let voters = self.seats.iter().filter(|seat| seat.standing == Standing::Wanted).count();
         let damaged = self.seats.iter().filter(|seat| seat.damaged).count();
-        if damaged + 1 > voters.saturating_sub(1) / 2 || !self.operator.is_idle() {
+        if damaged + 1 > self.voters_to_spare() || !self.operator.is_idle() {
             return;
         }
         let power = self.rng.once_in(2);
@@ -59,6 +58,15 @@ impl World {
             self.flip_one(slot);
         }
         self.start_again(slot);
+    }
+
+    /// How many voters the cluster can do without; none while it cannot be known for sure.
+    fn voters_to_spare(&self) -> usize {
+        let mut wanted = self.seats.iter().filter(|seat| seat.standing == Standing::Wanted);
+        let all_up = wanted.all(|seat| seat.life.is_some());
+        let life = self.best_informed().and_then(|slot| self.seats[slot].life.as_ref());
+        let voters = life.map_or(0, |life| life.shared.membership().voters().count());
+        if all_up { voters.saturating_sub(1) / 2 } else { 0 }
     }
 
     fn flip_one(&mut self, slot: usize) {

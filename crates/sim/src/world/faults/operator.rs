@@ -113,7 +113,7 @@ impl World {
     }
 
     /// The running member that has applied most.
-    fn best_informed(&self) -> Option<usize> {
+    pub(super) fn best_informed(&self) -> Option<usize> {
         let applied = |slot: &usize| self.seats[*slot].life.as_ref().map(|life| life.applied);
         (0..self.seats.len()).filter(|slot| applied(slot).is_some()).max_by_key(applied)
     }
