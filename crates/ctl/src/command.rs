@@ -4,6 +4,7 @@
 //! what after (formats), because the first complaint is the one users see.
 
 mod alarm;
+mod auth;
 mod compaction;
 mod defrag;
 mod del;
@@ -18,9 +19,11 @@ mod member;
 mod program;
 mod put;
 mod ranges;
+mod role;
 mod signals;
 mod snapshot;
 mod txn;
+mod user;
 mod watch;
 
 use std::future::Future;
@@ -28,6 +31,8 @@ use std::future::Future;
 use crate::failure::Failure;
 use crate::session::Invocation;
 use crate::tree::Verb;
+
+pub(crate) use ranges::by_prefix;
 
 /// Runs the command that was found.
 pub(crate) fn run(invocation: &Invocation) -> Result<(), Failure> {
@@ -62,6 +67,22 @@ pub(crate) fn run(invocation: &Invocation) -> Result<(), Failure> {
         Verb::AlarmDisarm => wait(alarm::disarm(invocation)),
         Verb::Defrag => wait(defrag::run(invocation)),
         Verb::SnapshotSave => wait(snapshot::save(invocation)),
+        Verb::AuthEnable => wait(auth::enable(invocation)),
+        Verb::AuthDisable => wait(auth::disable(invocation)),
+        Verb::AuthStatus => wait(auth::status(invocation)),
+        Verb::UserAdd => wait(user::add(invocation)),
+        Verb::UserDelete => wait(user::delete(invocation)),
+        Verb::UserGet => wait(user::get(invocation)),
+        Verb::UserList => wait(user::list(invocation)),
+        Verb::UserPasswd => wait(user::passwd(invocation)),
+        Verb::UserGrantRole => wait(user::grant_role(invocation)),
+        Verb::UserRevokeRole => wait(user::revoke_role(invocation)),
+        Verb::RoleAdd => wait(role::add(invocation)),
+        Verb::RoleDelete => wait(role::delete(invocation)),
+        Verb::RoleGet => wait(role::get(invocation)),
+        Verb::RoleList => wait(role::list(invocation)),
+        Verb::RoleGrantPermission => wait(role::grant_permission(invocation)),
+        Verb::RoleRevokePermission => wait(role::revoke_permission(invocation)),
     }
 }
 

@@ -17,6 +17,7 @@ mod command;
 mod environment;
 mod failure;
 mod flags;
+mod password;
 mod printer;
 mod session;
 mod text;

@@ -1,5 +1,6 @@
 //! Answers on their way out: one closed list of them, one file per format.
 
+mod access;
 mod fields;
 mod json;
 mod protobuf;
@@ -16,6 +17,8 @@ use ketch_proto::etcdserverpb::{
 };
 
 use crate::failure::{BAD_FEATURE, Failure};
+
+pub(crate) use access::Access;
 
 /// Everything a command may print.
 pub(crate) enum Answer<'a> {
@@ -42,6 +45,7 @@ pub(crate) enum Answer<'a> {
     Health(&'a [Health]),
     Status(&'a [(String, StatusResponse)]),
     HashKv(&'a [(String, HashKvResponse)]),
+    Access(Access<'a>),
 }
 
 /// How one endpoint does.

@@ -1,14 +1,19 @@
 //! What a command runs with: its flags, the output, and connections to the cluster.
 
+mod identity;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use ketch_client::{Client, Config, Error, Failure as CallFailure, Status};
+use ketch_proto::etcdserverpb::ResponseHeader;
+
+use identity::Identity;
 
 use crate::environment;
 use crate::failure::{BAD_CONNECTION, Failure, say};
 use crate::flags::Flags;
-use crate::printer::Printer;
+use crate::printer::{Access, Answer, Printer};
 use crate::text::log;
 use crate::tree::Found;
 
@@ -23,6 +28,7 @@ pub(crate) struct Invocation {
 pub(crate) struct Session {
     pub(crate) flags: Flags,
     pub(crate) printer: Printer,
+    identity: Identity,
     /// Name of the log lines about failed calls.
     logger: &'static str,
 }
@@ -52,9 +58,10 @@ impl Invocation {
         if flags.bool("debug") {
             show_settings(&flags, &inherited, also);
         }
-        let printer = Printer::new(flags.text("write-out"), flags.bool("hex"))?;
         refuse(&flags)?;
-        Ok(Session { flags, printer, logger: "etcd-client" })
+        let identity = Identity::read(&flags)?;
+        let printer = Printer::new(flags.text("write-out"), flags.bool("hex"))?;
+        Ok(Session { flags, printer, identity, logger: "etcd-client" })
     }
 }
 
@@ -64,14 +71,21 @@ impl Session {
         Self { logger, ..self }
     }
 
-    /// A client of all endpoints, with the time a short command has.
-    pub(crate) fn client(&self) -> Result<Client, Failure> {
-        self.client_of(self.flags.list("endpoints").to_vec())
-            .map_err(|error| Failure::new(BAD_CONNECTION, error.to_string()))
+    /// A client of all endpoints, logged in, with the time a short command has.
+    pub(crate) async fn client(&self) -> Result<Client, Failure> {
+        self.client_of(self.flags.list("endpoints").to_vec()).await
     }
 
-    /// A client of these endpoints, with the time a short command has.
-    pub(crate) fn client_of(&self, endpoints: Vec<String>) -> Result<Client, Error> {
+    /// A client of these endpoints, logged in, with the time a short command has.
+    pub(crate) async fn client_of(&self, endpoints: Vec<String>) -> Result<Client, Failure> {
+        let no_connection = |error: Error| Failure::new(BAD_CONNECTION, error.to_string());
+        let client = self.unknown_client_of(endpoints).map_err(no_connection)?;
+        client.log_in().await.map_err(no_connection)?;
+        Ok(client)
+    }
+
+    /// The same before it has logged in.
+    pub(crate) fn unknown_client_of(&self, endpoints: Vec<String>) -> Result<Client, Error> {
         let flags = &self.flags;
         let size = |name: &str| usize::try_from(flags.int(name)).ok().filter(|size| *size > 0);
         let base = Config::new(endpoints);
@@ -83,9 +97,21 @@ impl Session {
             keepalive_timeout: flags.duration("keepalive-timeout"),
             send_bytes_max: size("max-request-bytes").unwrap_or(base.send_bytes_max),
             recv_bytes_max: size("max-recv-bytes").unwrap_or(base.recv_bytes_max),
+            username: self.identity.username.clone(),
+            password: self.identity.password.clone(),
+            token: self.identity.token.clone(),
             on_failure: Some(Arc::new(move |failure| log_failure(logger, failure))),
             ..base
         })
+    }
+
+    /// Prints that users or roles were changed.
+    pub(crate) fn changed(
+        &self,
+        line: impl AsRef<[u8]>,
+        header: Option<ResponseHeader>,
+    ) -> Result<(), Failure> {
+        self.printer.print(&Answer::Access(Access::Changed(line.as_ref(), header)))
     }
 
     pub(crate) fn command_timeout(&self) -> Duration {
@@ -97,7 +123,7 @@ impl Session {
         if !self.flags.bool("cluster") {
             return Ok(self.flags.list("endpoints").to_vec());
         }
-        let members = self.client()?.cluster().members(true).await.map_err(|error| {
+        let members = self.client().await?.cluster().members(true).await.map_err(|error| {
             let what = "failed to fetch endpoints from etcd cluster member list";
             Failure::error(format!("{what}: {error}"))
         })?;
@@ -118,7 +144,7 @@ fn refuse(flags: &Flags) -> Result<(), Failure> {
         let pair = format!("[key: {key}, cert: {cert}]");
         return Err(Failure::bad_args(format!("KeyFile and CertFile must both be present{pair}")));
     }
-    let given = ["cert", "key", "cacert", "user", "auth-jwt-token", "discovery-srv"];
+    let given = ["cert", "key", "cacert", "discovery-srv"];
     let given = given.into_iter().find(|name| !flags.text(name).is_empty());
     // Security without a named scheme; `http` endpoints are plain whatever is asked for.
     let named = |endpoint: &String| endpoint.starts_with("http://") || endpoint.starts_with("unix");
@@ -136,11 +162,14 @@ fn refuse(flags: &Flags) -> Result<(), Failure> {
 
 fn show_settings(flags: &Flags, inherited: &[&'static str], also: &[&'static str]) {
     let shown = flags.shown().filter(|(name, _)| inherited.contains(name));
-    let mut lines: Vec<_> =
-        shown.map(|(name, value)| format!("{}={value}", environment::variable(name))).collect();
+    let mut lines: Vec<_> = shown.map(|(name, value)| setting(name, &value)).collect();
     lines.extend(also.iter().map(|name| format!("{name}=")));
     lines.sort_unstable();
     say(&lines.join("\n"));
+}
+
+fn setting(name: &str, value: &str) -> String {
+    format!("{}={}", environment::variable(name), identity::without_secrets(name, value))
 }
 
 fn log_failure(logger: &str, failure: &CallFailure<'_>) {

@@ -49,6 +49,22 @@ pub(crate) enum Verb {
     SnapshotSave,
     Lock,
     Elect,
+    AuthEnable,
+    AuthDisable,
+    AuthStatus,
+    UserAdd,
+    UserDelete,
+    UserGet,
+    UserList,
+    UserPasswd,
+    UserGrantRole,
+    UserRevokeRole,
+    RoleAdd,
+    RoleDelete,
+    RoleGet,
+    RoleList,
+    RoleGrantPermission,
+    RoleRevokePermission,
 }
 
 /// One command.

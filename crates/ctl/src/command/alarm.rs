@@ -9,7 +9,7 @@ use crate::session::Invocation;
 pub(super) async fn list(invocation: &Invocation) -> Result<(), Failure> {
     no_arguments(invocation, "list")?;
     let session = invocation.session(&[])?;
-    let answer = session.client()?.maintenance().alarms().await?;
+    let answer = session.client().await?.maintenance().alarms().await?;
     session.printer.print(&Answer::Alarms(&answer))
 }
 
@@ -17,7 +17,7 @@ pub(super) async fn list(invocation: &Invocation) -> Result<(), Failure> {
 pub(super) async fn disarm(invocation: &Invocation) -> Result<(), Failure> {
     no_arguments(invocation, "disarm")?;
     let session = invocation.session(&[])?;
-    let maintenance = session.client()?.maintenance();
+    let maintenance = session.client().await?.maintenance();
     let mut disarmed = AlarmResponse::default();
     for alarm in maintenance.alarms().await?.alarms {
         disarmed.alarms.extend(maintenance.disarm(alarm).await?.alarms);

@@ -14,6 +14,6 @@ pub(super) async fn run(invocation: &Invocation) -> Result<(), Failure> {
     let revision = parse_int(&invocation.word(0), 10).map_err(Failure::error)?;
     let session = invocation.session(&[])?;
     let physical = session.flags.bool("physical");
-    session.client()?.kv().compact(CompactionRequest { revision, physical }).await?;
+    session.client().await?.kv().compact(CompactionRequest { revision, physical }).await?;
     write(format!("compacted revision {revision}\n").as_bytes())
 }

@@ -12,11 +12,9 @@ pub(super) async fn run(invocation: &Invocation) -> Result<(), Failure> {
     let session = invocation.session(&[])?;
     let mut failed = false;
     for endpoint in session.endpoints().await? {
+        let client = session.client_of(vec![endpoint.clone()]).await?;
         let start = Instant::now();
-        let result = match session.client_of(vec![endpoint.clone()]) {
-            Ok(client) => client.maintenance().defragment().await,
-            Err(error) => Err(error),
-        };
+        let result = client.maintenance().defragment().await;
         let took = duration::show(start.elapsed());
         match result {
             Ok(_) => {

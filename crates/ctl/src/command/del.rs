@@ -17,7 +17,7 @@ const SECOND_THOUGHTS: Duration = Duration::from_secs(2);
 pub(super) async fn run(invocation: &Invocation) -> Result<(), Failure> {
     let request = request(&invocation.flags)?;
     let session = invocation.session(&[])?;
-    let answer = session.client()?.kv().delete(request).await?;
+    let answer = session.client().await?.kv().delete(request).await?;
     session.printer.print(&Answer::Del(&answer))
 }
 

@@ -29,7 +29,7 @@ pub(super) async fn run(invocation: &Invocation) -> Result<(), Failure> {
         return Err(Failure::bad_args("proposal given but -l is set"));
     }
     let settings = invocation.session(&[])?;
-    let client = settings.client()?.with_timeout(None);
+    let client = settings.client().await?.with_timeout(None);
     if listen {
         return follow(&settings, &client, &invocation.word(0)).await;
     }

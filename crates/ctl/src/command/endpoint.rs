@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 
 use crate::failure::{ERROR, Failure, say};
 use crate::printer::{Answer, Format, Health};
-use crate::session::{Invocation, Session};
+use crate::session::Invocation;
 use crate::text::duration;
 
 /// All endpoints at once, shown as they answer.
@@ -18,7 +18,7 @@ pub(super) async fn health(invocation: &Invocation) -> Result<(), Failure> {
     let session = session.logging_as("client");
     let mut probes = JoinSet::new();
     for endpoint in endpoints {
-        let client = session.client_of(vec![endpoint.clone()]);
+        let client = session.unknown_client_of(vec![endpoint.clone()]);
         probes.spawn(probe(endpoint, client));
     }
     let list = probes.join_all().await;
@@ -49,6 +49,7 @@ async fn probe(endpoint: String, client: Result<Client, Error>) -> Health {
 }
 
 async fn read(client: &Client) -> Result<(), Error> {
+    client.log_in().await?;
     let request = RangeRequest { key: "health".into(), ..Default::default() };
     match client.kv().range(request).await {
         Ok(_) => Ok(()),
@@ -78,11 +79,8 @@ pub(super) async fn status(invocation: &Invocation) -> Result<(), Failure> {
     let mut list = Vec::new();
     let mut failed = false;
     for endpoint in session.endpoints().await? {
-        let result = match session.client_of(vec![endpoint.clone()]) {
-            Ok(client) => client.maintenance().status().await,
-            Err(error) => Err(error),
-        };
-        match result {
+        let client = session.client_of(vec![endpoint.clone()]).await?;
+        match client.maintenance().status().await {
             Ok(status) => list.push((endpoint, status)),
             Err(error) => {
                 say(&format!("Failed to get the status of endpoint {endpoint} ({error})"));
@@ -100,7 +98,8 @@ pub(super) async fn hash_kv(invocation: &Invocation) -> Result<(), Failure> {
     let mut list = Vec::new();
     let mut last = None;
     for endpoint in session.endpoints().await? {
-        match hash_of(&session, &endpoint, revision).await {
+        let client = session.client_of(vec![endpoint.clone()]).await?;
+        match client.maintenance().hash_kv(revision).await {
             Ok(answer) => list.push((endpoint, answer)),
             Err(error) => {
                 say(&format!("Failed to get the hash of endpoint {endpoint} ({error})"));
@@ -110,12 +109,4 @@ pub(super) async fn hash_kv(invocation: &Invocation) -> Result<(), Failure> {
     }
     session.printer.print(&Answer::HashKv(&list))?;
     last.map_or(Ok(()), |error| Err(error.into()))
-}
-
-async fn hash_of(
-    session: &Session,
-    endpoint: &str,
-    revision: i64,
-) -> Result<ketch_proto::etcdserverpb::HashKvResponse, Error> {
-    session.client_of(vec![endpoint.to_owned()])?.maintenance().hash_kv(revision).await
 }

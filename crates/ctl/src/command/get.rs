@@ -14,7 +14,7 @@ use crate::text::quote::quote;
 pub(super) async fn run(invocation: &Invocation) -> Result<(), Failure> {
     let request = request(&invocation.flags)?;
     let session = invocation.session(&[])?;
-    let client = session.client()?;
+    let client = session.client().await?;
     let mut printer = session.printer;
     if request.count_only && printer.format != Format::Fields {
         let message = "--count-only is only for `--write-out=fields`";

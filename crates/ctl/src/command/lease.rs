@@ -12,7 +12,7 @@ pub(super) async fn grant(invocation: &Invocation) -> Result<(), Failure> {
     let ttl = parse_int(&invocation.word(0), 10)
         .map_err(|why| Failure::bad_args(format!("bad TTL ({why})")))?;
     let session = invocation.session(&[])?;
-    let answer = session.client()?.lease().grant(ttl, 0).await;
+    let answer = session.client().await?.lease().grant(ttl, 0).await;
     let answer =
         answer.map_err(|error| Failure::error(format!("failed to grant lease ({error})")))?;
     session.printer.print(&Answer::Grant(&answer))
@@ -24,7 +24,7 @@ pub(super) async fn revoke(invocation: &Invocation) -> Result<(), Failure> {
     }
     let id = id(invocation)?;
     let session = invocation.session(&[])?;
-    let answer = session.client()?.lease().revoke(id).await;
+    let answer = session.client().await?.lease().revoke(id).await;
     let answer =
         answer.map_err(|error| Failure::error(format!("failed to revoke lease ({error})")))?;
     session.printer.print(&Answer::Revoke(id, &answer))
@@ -32,7 +32,7 @@ pub(super) async fn revoke(invocation: &Invocation) -> Result<(), Failure> {
 
 pub(super) async fn time_to_live(invocation: &Invocation) -> Result<(), Failure> {
     let session = invocation.session(&[])?;
-    let client = session.client()?.with_timeout(None);
+    let client = session.client().await?.with_timeout(None);
     let id = one_id(invocation, "timetolive")?;
     let keys = session.flags.bool("keys");
     let answer = client.lease().time_to_live(id, keys).await?;
@@ -41,14 +41,14 @@ pub(super) async fn time_to_live(invocation: &Invocation) -> Result<(), Failure>
 
 pub(super) async fn list(invocation: &Invocation) -> Result<(), Failure> {
     let session = invocation.session(&[])?;
-    let answer = session.client()?.with_timeout(None).lease().leases().await?;
+    let answer = session.client().await?.with_timeout(None).lease().leases().await?;
     session.printer.print(&Answer::Leases(&answer))
 }
 
 pub(super) async fn keep_alive(invocation: &Invocation) -> Result<(), Failure> {
     let id = one_id(invocation, "keep-alive")?;
     let session = invocation.session(&[])?;
-    let lease = session.client()?.lease();
+    let lease = session.client().await?.lease();
     if session.flags.bool("once") {
         let answer = lease.keep_alive_once(id).await;
         let answer = answer.map_err(|error| Failure::new(BAD_CONNECTION, error.to_string()))?;

@@ -20,7 +20,7 @@ pub(super) async fn run(invocation: &Invocation) -> Result<(), Failure> {
         return Err(Failure::bad_args(message));
     };
     let settings = invocation.session(&[])?;
-    let client = settings.client()?.with_timeout(None);
+    let client = settings.client().await?.with_timeout(None);
     let mut signals = Signals::listen()?;
     let session = Session::open(&client, time_to_live(settings.flags.int("ttl"))).await?;
     let turn = Turn::enter(&client, &invocation.word(0), &session, Bytes::new()).await?;

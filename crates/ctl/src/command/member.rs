@@ -2,7 +2,7 @@
 
 use ketch_proto::etcdserverpb::MemberAddResponse;
 
-use crate::failure::{BAD_FEATURE, ERROR, Failure};
+use crate::failure::{BAD_FEATURE, Failure};
 use crate::printer::{Answer, Format, write};
 use crate::session::{Invocation, Session};
 use crate::text::number::parse_uint;
@@ -15,7 +15,7 @@ pub(super) async fn list(invocation: &Invocation) -> Result<(), Failure> {
         _ => return Err(Failure::new(BAD_FEATURE, "unknown consistency flag \"l\"")),
     };
     let session = invocation.session(&[])?;
-    let answer = session.client()?.cluster().members(linearizable).await?;
+    let answer = session.client().await?.cluster().members(linearizable).await?;
     session.printer.print(&Answer::Members(&answer))
 }
 
@@ -30,7 +30,7 @@ pub(super) async fn add(invocation: &Invocation) -> Result<(), Failure> {
     let session = invocation.session(&[])?;
     let urls = peer_urls(&session)?;
     let is_learner = session.flags.bool("learner");
-    let answer = session.client()?.cluster().add(&urls, is_learner).await?;
+    let answer = session.client().await?.cluster().add(&urls, is_learner).await?;
     session.printer.print(&Answer::MemberAdd(&answer))?;
     if session.printer.format == Format::Simple {
         write(start_with(&answer, &name, session.flags.text("peer-urls")).as_bytes())?;
@@ -41,7 +41,7 @@ pub(super) async fn add(invocation: &Invocation) -> Result<(), Failure> {
 pub(super) async fn remove(invocation: &Invocation) -> Result<(), Failure> {
     let id = id(invocation)?;
     let session = invocation.session(&[])?;
-    let answer = session.client()?.cluster().remove(id).await?;
+    let answer = session.client().await?.cluster().remove(id).await?;
     session.printer.print(&Answer::MemberRemove(id, &answer))
 }
 
@@ -49,14 +49,14 @@ pub(super) async fn update(invocation: &Invocation) -> Result<(), Failure> {
     let id = id(invocation)?;
     let session = invocation.session(&[])?;
     let urls = peer_urls(&session)?;
-    let answer = session.client()?.cluster().update(id, &urls).await?;
+    let answer = session.client().await?.cluster().update(id, &urls).await?;
     session.printer.print(&Answer::MemberUpdate(id, &answer))
 }
 
 pub(super) async fn promote(invocation: &Invocation) -> Result<(), Failure> {
     let id = id(invocation)?;
     let session = invocation.session(&[])?;
-    let answer = session.client()?.cluster().promote(id).await?;
+    let answer = session.client().await?.cluster().promote(id).await?;
     session.printer.print(&Answer::MemberPromote(id, &answer))
 }
 
@@ -69,9 +69,7 @@ pub(super) async fn move_leader(invocation: &Invocation) -> Result<(), Failure> 
     let session = invocation.session(&[])?;
     let endpoints = session.endpoints().await?;
     for endpoint in &endpoints {
-        let client = session
-            .client_of(vec![endpoint.clone()])
-            .map_err(|error| Failure::new(ERROR, error.to_string()))?;
+        let client = session.client_of(vec![endpoint.clone()]).await?;
         let status = client.maintenance().status().await?;
         let member = status.header.map_or(0, |header| header.member_id);
         if status.leader == member {

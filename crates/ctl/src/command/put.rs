@@ -12,7 +12,7 @@ use crate::text::number::parse_int;
 pub(super) async fn run(invocation: &Invocation) -> Result<(), Failure> {
     let request = request(&invocation.flags)?;
     let session = invocation.session(&[])?;
-    let answer = session.client()?.kv().put(request).await?;
+    let answer = session.client().await?.kv().put(request).await?;
     session.printer.print(&Answer::Put(&answer))
 }
 

@@ -38,7 +38,7 @@ pub(super) fn read(flags: &Flags, name: &str) -> Result<(Bytes, Bytes), Failure>
 }
 
 /// A prefix as a range: up to the first key that no longer begins with it.
-pub(super) fn by_prefix(prefix: Bytes) -> (Bytes, Bytes) {
+pub(crate) fn by_prefix(prefix: Bytes) -> (Bytes, Bytes) {
     if prefix.is_empty() {
         return (ZERO.into(), ZERO.into());
     }

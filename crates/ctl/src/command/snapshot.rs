@@ -22,15 +22,18 @@ pub(super) async fn save(invocation: &Invocation) -> Result<(), Failure> {
     }
     let session = invocation.session(&[])?.logging_as("client");
     let path = invocation.word(0);
-    let client = session.client()?;
     // A snapshot takes as long as it takes, unless the user says otherwise.
     let limit = session.flags.changed("command-timeout").then(|| session.command_timeout());
     let failed = |why: String| Failure::new(INTERRUPTED, why);
-    if client.endpoints().len() != 1 {
-        let endpoints = client.endpoints().join(" ");
+    let endpoints = session.flags.list("endpoints");
+    if endpoints.len() != 1 {
+        let endpoints = endpoints.join(" ");
         let message = "snapshot must be requested to one selected node, not multiple";
         return Err(failed(format!("{message} [{endpoints}]")));
     }
+    let client = session.unknown_client_of(endpoints.to_vec());
+    let client = client.map_err(|error| failed(error.to_string()))?;
+    client.log_in().await.map_err(|error| failed(error.to_string()))?;
     let version = fetch(&client.with_timeout(limit), &path).await.map_err(failed)?;
     write(format!("Snapshot saved at {path}\n").as_bytes())?;
     if version.is_empty() {

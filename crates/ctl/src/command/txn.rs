@@ -19,7 +19,7 @@ pub(super) async fn run(invocation: &Invocation) -> Result<(), Failure> {
         return Err(Failure::bad_args("txn command does not accept argument"));
     }
     let session = invocation.session(&[])?;
-    let client = session.client()?.with_timeout(None);
+    let client = session.client().await?.with_timeout(None);
     let prompt = |text: &str| match session.flags.bool("interactive") {
         true => write(format!("{text}\n").as_bytes()),
         false => Ok(()),

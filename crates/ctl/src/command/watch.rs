@@ -31,7 +31,7 @@ pub(super) async fn run(invocation: &Invocation) -> Result<(), Failure> {
     let target = target(invocation, &invocation.flags)
         .map_err(|wrong| Failure::bad_args(wrong.text().to_owned()))?;
     let session = invocation.session(&[KEY, RANGE_END])?;
-    let watcher = session.client()?.watch();
+    let watcher = session.client().await?.watch();
     let request = request(&session.flags, &target).map_err(Failure::bad_args)?;
     let events = watcher.watch(request).await;
     follow(session.printer, events, &target.exec).await?;
@@ -113,7 +113,7 @@ async fn run_program(
 /// Reads lines until standard input ends; every watch shows its events meanwhile.
 async fn interactive(invocation: &Invocation) -> Result<(), Failure> {
     let session = invocation.session(&[KEY, RANGE_END])?;
-    let client: Client = session.client()?;
+    let client: Client = session.client().await?;
     let watcher = client.watch();
     let mut lines = Lines::open()?.in_background();
     let (failed, mut failures) = mpsc::channel(1);

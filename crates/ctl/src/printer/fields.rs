@@ -51,6 +51,11 @@ pub(super) fn render(printer: &Printer, answer: &Answer<'_>) -> Rendered {
         | Answer::MemberUpdate(..)
         | Answer::MemberPromote(..)
         | Answer::MoveLeader(..) => return Err(printer.unsupported()),
+        Answer::Access(answer) => {
+            if !answer.fields(&mut page) {
+                return Err(printer.unsupported());
+            }
+        }
         Answer::Alarms(answer) => {
             page.header(answer.header);
             for member in &answer.alarms {
@@ -88,13 +93,18 @@ pub(super) fn alarm_type(alarm: i32) -> &'static str {
     AlarmType::try_from(alarm).map_or("UNKNOWN", |kind| kind.as_str_name())
 }
 
-struct Page {
+/// Lines under way.
+pub(super) struct Page {
     out: String,
     hex: bool,
 }
 
 impl Page {
-    fn field(&mut self, name: &str, value: impl Display) {
+    pub(super) fn line(&mut self, line: &str) {
+        let _ = writeln!(self.out, "{line}");
+    }
+
+    pub(super) fn field(&mut self, name: &str, value: impl Display) {
         let _ = writeln!(self.out, "\"{name}\" : {value}");
     }
 
@@ -115,7 +125,7 @@ impl Page {
         if self.hex { self.field(name, hex16(id)) } else { self.field(name, id) }
     }
 
-    fn header(&mut self, header: Option<ResponseHeader>) {
+    pub(super) fn header(&mut self, header: Option<ResponseHeader>) {
         let header = header.unwrap_or_default();
         self.id("ClusterID", header.cluster_id);
         self.id("MemberID", header.member_id);

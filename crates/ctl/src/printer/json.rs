@@ -62,6 +62,7 @@ pub(super) fn render(printer: &Printer, answer: &Answer<'_>) -> Rendered {
             members(printer, member_head(printer, answer.header), &answer.members).finish()
         }
         Answer::MoveLeader(_, _, answer) => head(answer.header).finish(),
+        Answer::Access(answer) => answer.json().finish(),
         Answer::Alarms(answer) => {
             let alarms = answer.alarms.iter().map(|member| {
                 Object::new().number("memberID", member.member_id).number("alarm", member.alarm)
@@ -76,7 +77,7 @@ pub(super) fn render(printer: &Printer, answer: &Answer<'_>) -> Rendered {
     Ok(text.into_bytes())
 }
 
-fn head(header: Option<ResponseHeader>) -> Object {
+pub(super) fn head(header: Option<ResponseHeader>) -> Object {
     Object::new().object("header", header.map(|header| header_fields(Some(header))))
 }
 

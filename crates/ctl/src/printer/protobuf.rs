@@ -24,6 +24,7 @@ pub(super) fn render(printer: &Printer, answer: &Answer<'_>) -> Rendered {
         Answer::MemberUpdate(_, answer) => answer.encode_to_vec(),
         Answer::MemberPromote(_, answer) => answer.encode_to_vec(),
         Answer::MoveLeader(_, _, answer) => answer.encode_to_vec(),
+        Answer::Access(answer) => answer.protobuf(),
         Answer::Alarms(answer) => answer.encode_to_vec(),
         Answer::Revoke(_, answer) => {
             let shown = show_header(answer.header.unwrap_or_default());

@@ -57,6 +57,7 @@ pub(super) fn render(printer: &Printer, answer: &Answer<'_>) -> Rendered {
         Answer::MoveLeader(from, to, _) => {
             line(&mut out, &format!("Leadership transferred from {from:x} to {to:x}"));
         }
+        Answer::Access(answer) => out = answer.simple(),
         Answer::Alarms(answer) => {
             answer.alarms.iter().for_each(|member| line(&mut out, &alarm(member)));
         }

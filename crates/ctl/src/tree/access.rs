@@ -28,9 +28,9 @@ pub(super) const LOCK: Spec = Spec::new(
 pub(super) const AUTH: Spec = Spec::new("auth", "", Verb::Group, "Commands on authentication")
     .group(AUTHENTICATION)
     .children(&[
-        Spec::new("disable", "", Verb::NotYet, "Switches authentication off"),
-        Spec::new("enable", "", Verb::NotYet, "Switches authentication on"),
-        Spec::new("status", "", Verb::NotYet, "Tells whether authentication is on"),
+        Spec::new("disable", "", Verb::AuthDisable, "Switches authentication off"),
+        Spec::new("enable", "", Verb::AuthEnable, "Switches authentication on"),
+        Spec::new("status", "", Verb::AuthStatus, "Tells whether authentication is on"),
     ]);
 
 const PREFIX: Flag = Flag::new("prefix", Kind::Bool, "every key that begins with this");
@@ -38,21 +38,21 @@ const FROM_KEY: Flag = Flag::new("from-key", Kind::Bool, "this key and every lat
 
 pub(super) const ROLE: Spec =
     Spec::new("role", "", Verb::Group, "Commands on roles").group(AUTHENTICATION).children(&[
-        Spec::new("add", "<role name>", Verb::NotYet, "Makes a role"),
-        Spec::new("delete", "<role name>", Verb::NotYet, "Removes a role"),
-        Spec::new("get", "<role name>", Verb::NotYet, "Shows a role"),
+        Spec::new("add", "<role name>", Verb::RoleAdd, "Makes a role"),
+        Spec::new("delete", "<role name>", Verb::RoleDelete, "Removes a role"),
+        Spec::new("get", "<role name>", Verb::RoleGet, "Shows a role"),
         Spec::new(
             "grant-permission",
             "[options] <role name> <permission type> <key> [endkey]",
-            Verb::NotYet,
+            Verb::RoleGrantPermission,
             "Lets a role use keys",
         )
         .flags(&[FROM_KEY, PREFIX]),
-        Spec::new("list", "", Verb::NotYet, "Shows all roles"),
+        Spec::new("list", "", Verb::RoleList, "Shows all roles"),
         Spec::new(
             "revoke-permission",
             "<role name> <key> [endkey]",
-            Verb::NotYet,
+            Verb::RoleRevokePermission,
             "No longer lets a role use keys",
         )
         .flags(&[FROM_KEY, PREFIX]),
@@ -63,20 +63,30 @@ const INTERACTIVE: Flag =
 
 pub(super) const USER: Spec =
     Spec::new("user", "", Verb::Group, "Commands on users").group(AUTHENTICATION).children(&[
-        Spec::new("add", "<user name or user:password> [options]", Verb::NotYet, "Makes a user")
+        Spec::new("add", "<user name or user:password> [options]", Verb::UserAdd, "Makes a user")
             .flags(&[
                 INTERACTIVE,
                 Flag::new("new-user-password", Kind::Text, "the password"),
                 Flag::new("no-password", Kind::Bool, "only certificates identify the user"),
             ]),
-        Spec::new("delete", "<user name>", Verb::NotYet, "Removes a user"),
-        Spec::new("get", "<user name> [options]", Verb::NotYet, "Shows a user")
+        Spec::new("delete", "<user name>", Verb::UserDelete, "Removes a user"),
+        Spec::new("get", "<user name> [options]", Verb::UserGet, "Shows a user")
             .flags(&[Flag::new("detail", Kind::Bool, "show the permissions of the roles too")]),
-        Spec::new("grant-role", "<user name> <role name>", Verb::NotYet, "Gives a user a role"),
-        Spec::new("list", "", Verb::NotYet, "Shows all users"),
-        Spec::new("passwd", "<user name> [options]", Verb::NotYet, "Changes a password")
+        Spec::new(
+            "grant-role",
+            "<user name> <role name>",
+            Verb::UserGrantRole,
+            "Gives a user a role",
+        ),
+        Spec::new("list", "", Verb::UserList, "Shows all users"),
+        Spec::new("passwd", "<user name> [options]", Verb::UserPasswd, "Changes a password")
             .flags(&[INTERACTIVE]),
-        Spec::new("revoke-role", "<user name> <role name>", Verb::NotYet, "Takes a role away"),
+        Spec::new(
+            "revoke-role",
+            "<user name> <role name>",
+            Verb::UserRevokeRole,
+            "Takes a role away",
+        ),
     ]);
 
 const AUTO_COMPACT: Flag = Flag::new("auto-compact", Kind::Bool, "compact afterwards");
