@@ -25,10 +25,11 @@ const EDGES: &[(&str, &[&str])] = &[
         "node",
         &["base", "proto", "raft-proto", "env", "raft", "wal", "snapshot", "backend", "apply"],
     ),
-    ("peer", &["base", "proto", "raft-proto"]),
+    ("tls", &["base"]),
+    ("peer", &["base", "proto", "raft-proto", "tls"]),
     ("api", &["base", "proto"]),
-    ("client", &["base", "proto"]),
-    ("ctl", &["base", "proto", "client"]),
+    ("client", &["base", "proto", "tls"]),
+    ("ctl", &["base", "proto", "client", "tls"]),
     ("utl", &["base", "proto", "raft-proto", "env", "wal", "snapshot", "backend", "mvcc", "apply"]),
 ];
 
