@@ -2,19 +2,8 @@
 
 use std::fmt;
 
-use base64::Engine as _;
-use base64::alphabet::STANDARD;
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use bytes::Bytes;
 use ketch_base::Code;
-
-/// As lenient as Go about the bits that no byte needs, and as strict about the padding.
-const DECODER: GeneralPurpose = GeneralPurpose::new(
-    &STANDARD,
-    GeneralPurposeConfig::new()
-        .with_decode_allow_trailing_bits(true)
-        .with_decode_padding_mode(DecodePaddingMode::RequireCanonical),
-);
 
 /// What a password is checked against, off the thread that applies.
 #[derive(Clone, PartialEq, Eq)]
@@ -39,5 +28,68 @@ impl fmt::Debug for PasswordHash {
 /// on its own. Nobody can log in to such an account until it gets a new password.
 pub(crate) fn decode(encoded: &str) -> Result<Bytes, Code> {
     let encoded: Vec<u8> = encoded.bytes().filter(|byte| !matches!(byte, b'\r' | b'\n')).collect();
-    DECODER.decode(encoded).map(Bytes::from).map_err(|_| Code::NoPasswordUser)
+    base64(&encoded).map(Bytes::from).ok_or(Code::NoPasswordUser)
+}
+
+/// Standard base64, as lenient as Go about the bits that no byte needs, as strict about padding.
+fn base64(encoded: &[u8]) -> Option<Vec<u8>> {
+    let (groups, []) = encoded.as_chunks::<4>() else { return None };
+    let mut bytes = Vec::with_capacity(groups.len() * 3);
+    for (place, group) in groups.iter().enumerate() {
+        let padding = match group {
+            [_, _, b'=', b'='] => 2,
+            [_, _, _, b'='] => 1,
+            _ => 0,
+        };
+        if padding > 0 && place + 1 != groups.len() {
+            return None;
+        }
+        let mut bits: u32 = 0;
+        for byte in &group[..4 - padding] {
+            bits = bits << 6 | sextet(*byte)?;
+        }
+        let [_, decoded @ ..] = (bits << (6 * padding)).to_be_bytes();
+        bytes.extend_from_slice(&decoded[..3 - padding]);
+    }
+    Some(bytes)
+}
+
+fn sextet(byte: u8) -> Option<u32> {
+    Some(match byte {
+        b'A'..=b'Z' => u32::from(byte - b'A'),
+        b'a'..=b'z' => u32::from(byte - b'a') + 26,
+        b'0'..=b'9' => u32::from(byte - b'0') + 52,
+        b'+' => 62,
+        b'/' => 63,
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hashes_come_as_base64() {
+        let check = |encoded: &str, bytes: Option<&[u8]>| {
+            assert_eq!(decode(encoded).ok().as_deref(), bytes, "{encoded}");
+        };
+        check("", Some(b""));
+        check("aGFzaA==", Some(b"hash"));
+        check("aGFzaGU=", Some(b"hashe"));
+        check("aGFzaGVz", Some(b"hashes"));
+        check("aGFz\r\naGVz\n", Some(b"hashes"));
+        check("+/+/", Some(b"\xfb\xff\xbf"));
+        // Bits that no byte needs.
+        check("aGFzaB==", Some(b"hash"));
+        check("aGFzaA", None);
+        check("aGFzaA=", None);
+        check("aGFzaA===", None);
+        check("aG==aGFz", None);
+        check("aGF=aA==", None);
+        check("a===", None);
+        check("====", None);
+        check("aG-_", None);
+        check("aG z", None);
+    }
 }

@@ -32,7 +32,8 @@
 //! let root = || "root".to_owned();
 //! let user = pb::AuthUserAddRequest { name: root(), ..Default::default() };
 //! store.user_add(&user, &mut batch)?;
-//! store.user_grant_role(&pb::AuthUserGrantRoleRequest { user: root(), role: root() }, &mut batch)?;
+//! let grant = pb::AuthUserGrantRoleRequest { user: root(), role: root() };
+//! store.user_grant_role(&grant, &mut batch)?;
 //! store.enable(&mut batch)?;
 //! let range = pb::RangeRequest { key: "a".into(), ..Default::default() };
 //! let judged = |caller| gate::judge(&store, caller, &Request::Range(&range), &NoLeases);
