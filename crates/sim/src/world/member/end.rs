@@ -80,8 +80,7 @@ impl World {
         }
         seat.failing = false;
         seat.paused_until_us = 0;
-        for stream in life.streams.values() {
-            let (watch, epoch) = (stream.watch, stream.epoch);
+        for (watch, epoch) in life.watches() {
             let delay_us = self.rng.below(SECOND);
             self.after(delay_us, What::WatchMove { watch, epoch });
         }

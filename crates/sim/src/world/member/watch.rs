@@ -178,6 +178,16 @@ impl super::Life {
         Ok(())
     }
 
+    /// All watches at this member, those included that it has not looked at yet.
+    pub(super) fn watches(&self) -> Vec<(usize, u64)> {
+        let asked = self.watch_jobs.iter().filter_map(|job| match job {
+            WatchJob::Open { watch, epoch, .. } => Some((*watch, *epoch)),
+            _ => None,
+        });
+        let open = self.streams.values().map(|stream| (stream.watch, stream.epoch));
+        open.chain(asked).collect()
+    }
+
     fn stream_of(&self, watch: usize, epoch: u64) -> Option<StreamId> {
         let found = self.streams.iter().find(|(_, s)| (s.watch, s.epoch) == (watch, epoch));
         found.map(|(id, _)| *id)
