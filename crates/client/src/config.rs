@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ketch_base::limits;
+use ketch_tls::Identity;
 use tonic::Code;
 
 /// Called once for every call that came back with an error, retried or not.
@@ -30,7 +31,7 @@ pub struct Failure<'a> {
 /// Settings of a [`crate::Client`].
 #[derive(Clone)]
 pub struct Config {
-    /// `host:port`, `http://host:port` or `unix:path`.
+    /// `host:port`, `http://host:port`, `https://host:port`, `unix:path` or `unixs:path`.
     pub endpoints: Vec<String>,
     /// Longest wait for one connection; zero waits as long as the call may take.
     pub dial_timeout: Duration,
@@ -44,6 +45,10 @@ pub struct Config {
     pub send_bytes_max: usize,
     /// Largest answer, in encoded bytes.
     pub recv_bytes_max: usize,
+    /// Certificates and rules for endpoints with `https` and `unixs`, and for those that name no
+    /// scheme or `unix`; `http` is plain whatever stands here. Without it `https` trusts the
+    /// authorities of the system, and the others are plain. Changed files are read before a dial.
+    pub security: Option<Arc<Identity>>,
     /// User to act as. Without a password too, calls go out as nobody's.
     pub username: String,
     /// That user's password.
@@ -69,6 +74,7 @@ impl Config {
             keepalive_timeout: Duration::from_secs(6),
             send_bytes_max: limits::REQUEST_BYTES_DEFAULT + limits::GRPC_OVERHEAD_BYTES,
             recv_bytes_max: i32::MAX as usize,
+            security: None,
             username: String::new(),
             password: String::new(),
             token: String::new(),

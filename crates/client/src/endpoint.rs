@@ -2,14 +2,24 @@
 
 use std::path::PathBuf;
 
-use crate::Error;
-
 /// Where to dial and what to call the other side.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Endpoint {
     pub(crate) dial: Dial,
     /// Address without scheme; goes into `:authority` and into messages.
     pub(crate) address: String,
+    pub(crate) secure: Secure,
+}
+
+/// Whether the scheme of an endpoint asks for transport security.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Secure {
+    /// `http`: plain.
+    Never,
+    /// No scheme, or `unix`: as the client is configured.
+    IfConfigured,
+    /// `https` and `unixs`.
+    Always,
 }
 
 /// How to reach an endpoint.
@@ -24,22 +34,24 @@ pub(crate) enum Dial {
 }
 
 impl Endpoint {
-    /// `http://` and no scheme are TCP, `unix:` is a socket path. What cannot be an address is
-    /// kept and fails when dialled, so that the other endpoints still serve.
-    pub(crate) fn parse(given: &str) -> Result<Self, Error> {
+    /// `http://`, `https://` and no scheme are TCP, `unix:` and `unixs:` are socket paths. What
+    /// cannot be an address is kept and fails when dialled, so that the other endpoints still serve.
+    pub(crate) fn parse(given: &str) -> Self {
         let text = given.trim();
-        if text.starts_with("https://") || text.starts_with("unixs:") {
-            return Err(Error::SecureEndpoint(given.to_owned()));
+        let unix = [("unix:", Secure::IfConfigured), ("unixs:", Secure::Always)];
+        for (scheme, secure) in unix {
+            if let Some(path) = text.strip_prefix(scheme) {
+                let path = path.strip_prefix("//").unwrap_or(path);
+                return Self { dial: Dial::Unix(path.into()), address: path.to_owned(), secure };
+            }
         }
-        if let Some(path) = text.strip_prefix("unix:") {
-            let path = path.strip_prefix("//").unwrap_or(path);
-            return Ok(Self { dial: Dial::Unix(path.into()), address: path.to_owned() });
-        }
-        let address = match text.strip_prefix("http://") {
-            Some(rest) => rest.split('/').next().unwrap_or(rest),
-            None => text,
+        let http = [("http://", Secure::Never), ("https://", Secure::Always)];
+        let stripped = |(scheme, secure)| text.strip_prefix(scheme).map(|rest| (rest, secure));
+        let (address, secure) = match http.into_iter().find_map(stripped) {
+            Some((rest, secure)) => (rest.split('/').next().unwrap_or(rest), secure),
+            None => (text, Secure::IfConfigured),
         };
-        Ok(Self { dial: tcp(address), address: address.to_owned() })
+        Self { dial: tcp(address), address: address.to_owned(), secure }
     }
 }
 
@@ -70,10 +82,9 @@ mod tests {
     fn reading() {
         let check = |given: &str, shown: &str| {
             let read = match Endpoint::parse(given) {
-                Ok(Endpoint { dial: Dial::Tcp(at), address }) => format!("tcp {at} as {address}"),
-                Ok(Endpoint { dial: Dial::Unix(at), .. }) => format!("unix {}", at.display()),
-                Ok(Endpoint { dial: Dial::Never(why), .. }) => why,
-                Err(error) => error.to_string(),
+                Endpoint { dial: Dial::Tcp(at), address, .. } => format!("tcp {at} as {address}"),
+                Endpoint { dial: Dial::Unix(at), .. } => format!("unix {}", at.display()),
+                Endpoint { dial: Dial::Never(why), .. } => why,
             };
             assert_eq!(read, shown, "{given}");
         };
@@ -88,9 +99,13 @@ mod tests {
         check("h", "dial tcp: address h: missing port in address");
         check("ftp://h:1", "dial tcp: address ftp://h:1: too many colons in address");
         check("h:1/", "dial tcp: lookup tcp/1/: unknown port");
-        check(
-            "https://h:1",
-            "endpoint https://h:1 needs transport security, which is not supported yet",
-        );
+        check("https://h:1/x", "tcp h:1 as h:1");
+        check("unixs:///run/etcd", "unix /run/etcd");
+        let secure = |given: &str| Endpoint::parse(given).secure;
+        assert_eq!(secure("https://h:1"), Secure::Always);
+        assert_eq!(secure("unixs:a"), Secure::Always);
+        assert_eq!(secure("http://h:1"), Secure::Never);
+        assert_eq!(secure("h:1"), Secure::IfConfigured);
+        assert_eq!(secure("unix:a"), Secure::IfConfigured);
     }
 }

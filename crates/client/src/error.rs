@@ -12,9 +12,9 @@ pub enum Error {
     /// The list of endpoints is empty.
     #[error("etcdclient: no available endpoints")]
     NoEndpoints,
-    /// The endpoint asks for transport security, which is not here yet.
-    #[error("endpoint {0} needs transport security, which is not supported yet")]
-    SecureEndpoint(String),
+    /// An endpoint asks for transport security, and it cannot be set up.
+    #[error("{0}")]
+    Security(String),
     /// The address of a member is not one.
     #[error("{0}")]
     PeerUrl(String),
@@ -42,7 +42,7 @@ impl Error {
     /// The gRPC code this error stands for.
     pub fn code(&self) -> Code {
         match self {
-            Self::NoEndpoints | Self::SecureEndpoint(_) => Code::Unavailable,
+            Self::NoEndpoints | Self::Security(_) => Code::Unavailable,
             Self::Deadline { .. } => Code::DeadlineExceeded,
             Self::WatchCanceled(_) => Code::Cancelled,
             Self::PeerUrl(_) | Self::TwoLogins | Self::BadToken => Code::InvalidArgument,
@@ -56,7 +56,7 @@ impl Error {
             Self::NoEndpoints => "etcdclient: no available endpoints",
             Self::TwoLogins => "a token and a user exclude each other",
             Self::BadToken => "the token is not printable ASCII",
-            Self::SecureEndpoint(text) | Self::WatchCanceled(text) | Self::PeerUrl(text) => text,
+            Self::Security(text) | Self::WatchCanceled(text) | Self::PeerUrl(text) => text,
             Self::Deadline { cause } => cause,
             Self::Rpc(status) => &status.message,
         }

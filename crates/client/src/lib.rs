@@ -7,7 +7,7 @@
 //! Invariant: knows no command line, no output format and no server of ours; only the wire.
 //! Invariant: a call that may change something is sent once; only reads are repeated.
 //! Invariant: a password or a token is in no error, no `Debug` and no report of a failed call.
-//! Invariant: transport security is not here yet; `https` endpoints are refused by name.
+//! Invariant: an `https` endpoint is never spoken to without transport security.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), ketch_client::Error> {
@@ -33,6 +33,7 @@ mod link;
 mod maintenance;
 mod peer_urls;
 mod pool;
+mod preface;
 mod session;
 mod turn;
 mod watch;
@@ -68,7 +69,7 @@ impl Client {
     /// Reads the endpoints; dials on first use. Must be used inside a tokio runtime.
     ///
     /// # Errors
-    /// No endpoint at all, or one that asks for transport security; a token and a user at once.
+    /// No endpoint at all; a token and a user at once.
     pub fn new(config: Config) -> Result<Self, Error> {
         let pool = Arc::new(Pool::new(&config)?);
         let login = Arc::new(Login::new(&config)?);

@@ -5,13 +5,15 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use hyper_util::rt::TokioIo;
+use ketch_tls::{Alpn, Files, HandshakeError, Identity, Rules, limits};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tonic::transport::{Channel, Uri};
 
-use crate::Config;
 use crate::config::KEEPALIVE_FLOOR;
-use crate::endpoint::{Dial, Endpoint};
+use crate::endpoint::{Dial, Endpoint, Secure};
+use crate::preface::{self, Herald};
+use crate::{Config, Error};
 
 /// A live connection; clones share it.
 #[derive(Clone)]
@@ -29,42 +31,98 @@ pub(crate) struct Dialer {
     timeout: Option<Duration>,
     keepalive_time: Duration,
     keepalive_timeout: Duration,
+    /// For endpoints that leave it open.
+    configured: Option<Arc<Identity>>,
+    /// For those that ask for it.
+    demanded: Option<Arc<Identity>>,
 }
 
 trait Socket: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Socket for S {}
 
 impl Dialer {
-    pub(crate) fn new(config: &Config) -> Self {
-        Self {
+    pub(crate) fn new(config: &Config, endpoints: &[Endpoint]) -> Result<Self, Error> {
+        let configured = config.security.clone();
+        let demanded = match &configured {
+            None if endpoints.iter().any(|endpoint| endpoint.secure == Secure::Always) => {
+                let system = Identity::load(Files::default(), Rules::default(), Alpn::Clients);
+                Some(system.map_err(|error| Error::Security(error.to_string()))?)
+            }
+            _ => configured.clone(),
+        };
+        Ok(Self {
             timeout: Some(config.dial_timeout).filter(|limit| !limit.is_zero()),
             keepalive_time: config.keepalive_time.max(KEEPALIVE_FLOOR),
             keepalive_timeout: config.keepalive_timeout,
-        }
+            configured,
+            demanded,
+        })
     }
 
-    /// Connects now; the error is gRPC's sentence for why not.
+    /// Connects now, and waits until the server has spoken; the error is gRPC's sentence for why
+    /// not.
     pub(crate) async fn dial(&self, endpoint: &Endpoint, index: usize) -> Result<Link, String> {
-        let peer = Arc::new(Mutex::new((String::new(), String::new())));
-        let (seen, dial) = (peer.clone(), endpoint.dial.clone());
-        let connector = tower::service_fn(move |_: Uri| {
-            let (seen, dial) = (seen.clone(), dial.clone());
-            async move { open(&dial, &seen).await.map(TokioIo::new) }
-        });
-        let transport = tonic::transport::Endpoint::from(authority(endpoint))
-            .http2_keep_alive_interval(self.keepalive_time)
-            .keep_alive_timeout(self.keepalive_timeout);
-        let connecting = transport.connect_with_connector(connector);
-        let result = match self.timeout {
+        let connecting = self.connect(endpoint, index);
+        match self.timeout {
             None => connecting.await,
             Some(limit) => tokio::time::timeout(limit, connecting)
                 .await
-                .map_err(|_| sentence(endpoint, "i/o timeout"))?,
-        };
-        match result {
-            Ok(channel) => Ok(Link { channel, peer, index }),
-            Err(error) => Err(sentence(endpoint, &root(&error))),
+                .unwrap_or_else(|_| Err(sentence(endpoint, "i/o timeout"))),
         }
+    }
+
+    async fn connect(&self, endpoint: &Endpoint, index: usize) -> Result<Link, String> {
+        let peer = Arc::new(Mutex::new((String::new(), String::new())));
+        let (herald, spoken) = preface::pair();
+        let identity = match endpoint.secure {
+            Secure::Never => None,
+            Secure::IfConfigured => self.configured.clone(),
+            Secure::Always => self.demanded.clone(),
+        };
+        let origin = authority(endpoint, if identity.is_some() { "https" } else { "http" });
+        let way = Way { endpoint: endpoint.clone(), identity, seen: peer.clone(), herald };
+        let connector = tower::service_fn(move |_: Uri| {
+            let way = way.clone();
+            async move { way.open().await.map(TokioIo::new) }
+        });
+        let transport = tonic::transport::Endpoint::from(authority(endpoint, "http"))
+            .origin(origin)
+            .http2_keep_alive_interval(self.keepalive_time)
+            .keep_alive_timeout(self.keepalive_timeout);
+        let connecting = transport.connect_with_connector(connector).await;
+        let channel = connecting.map_err(|error| match handshake_error(&error) {
+            Some(why) => handshake_sentence(why),
+            None => sentence(endpoint, &root(&error)),
+        })?;
+        spoken.heard().await.map_err(|why| {
+            format!("connection error: desc = \"error reading server preface: {why}\"")
+        })?;
+        Ok(Link { channel, peer, index })
+    }
+}
+
+/// All that one connection needs to come about.
+#[derive(Clone)]
+struct Way {
+    endpoint: Endpoint,
+    identity: Option<Arc<Identity>>,
+    seen: Arc<Mutex<(String, String)>>,
+    herald: Herald,
+}
+
+impl Way {
+    async fn open(&self) -> io::Result<Box<dyn Socket>> {
+        let socket = open(&self.endpoint.dial, &self.seen).await?;
+        let Some(identity) = &self.identity else { return Ok(Box::new(self.herald.over(socket))) };
+        identity.refresh();
+        let host = match &self.endpoint.dial {
+            Dial::Tcp(address) => address,
+            Dial::Unix(_) | Dial::Never(_) => "localhost",
+        };
+        let connector = identity.connector();
+        let stream = connector.connect(host, socket, limits::HANDSHAKE_TIMEOUT).await;
+        let stream = stream.map_err(io::Error::other)?;
+        Ok(Box::new(self.herald.over(stream)))
     }
 }
 
@@ -91,17 +149,34 @@ async fn open(dial: &Dial, seen: &Mutex<(String, String)>) -> io::Result<Box<dyn
 }
 
 /// What goes into `:authority`; an address that cannot stand there becomes `localhost`.
-fn authority(endpoint: &Endpoint) -> Uri {
+fn authority(endpoint: &Endpoint, scheme: &'static str) -> Uri {
     let named = match endpoint.dial {
         Dial::Unix(_) => None,
         _ => Uri::builder()
-            .scheme("http")
+            .scheme(scheme)
             .authority(endpoint.address.as_str())
             .path_and_query("/")
             .build()
             .ok(),
     };
     named.unwrap_or_else(|| Uri::from_static("http://localhost/"))
+}
+
+/// The refusal of a handshake among the causes.
+fn handshake_error<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a HandshakeError> {
+    let mut at = Some(error);
+    while let Some(error) = at {
+        let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        if let Some(found) = inner.and_then(|inner| inner.downcast_ref::<HandshakeError>()) {
+            return Some(found);
+        }
+        at = error.source();
+    }
+    None
+}
+
+fn handshake_sentence(why: &HandshakeError) -> String {
+    format!("connection error: desc = \"transport: authentication handshake failed: {why}\"")
 }
 
 fn sentence(endpoint: &Endpoint, why: &str) -> String {

@@ -35,14 +35,15 @@ enum State {
 
 impl Pool {
     pub(crate) fn new(config: &Config) -> Result<Self, Error> {
-        let dialer = Dialer::new(config);
-        let member = |(index, given): (usize, &String)| {
-            let endpoint = Endpoint::parse(given)?;
+        let endpoints: Vec<_> =
+            config.endpoints.iter().map(|given| Endpoint::parse(given)).collect();
+        let dialer = Dialer::new(config, &endpoints)?;
+        let member = |(index, endpoint)| {
             let state = Mutex::new(State::Cold { since: None });
-            Ok(Arc::new(Member { endpoint, index, dialer: dialer.clone(), state }))
+            Arc::new(Member { endpoint, index, dialer: dialer.clone(), state })
         };
-        let members = config.endpoints.iter().enumerate().map(member).collect::<Result<_, Error>>();
-        let pool = Self { members: members?, turn: AtomicUsize::new(0) };
+        let members = endpoints.into_iter().enumerate().map(member).collect();
+        let pool = Self { members, turn: AtomicUsize::new(0) };
         if pool.members.is_empty() { Err(Error::NoEndpoints) } else { Ok(pool) }
     }
 

@@ -88,14 +88,15 @@ impl Identity {
         loop {
             tokio::time::sleep(period).await;
             let identity = self.clone();
-            let looked = tokio::task::spawn_blocking(move || identity.look()).await;
+            let looked = tokio::task::spawn_blocking(move || identity.refresh()).await;
             if looked.is_err() {
                 return; // The runtime is going away.
             }
         }
     }
 
-    fn look(&self) {
+    /// Looks at the files once, as [`Identity::watch`] does.
+    pub fn refresh(&self) {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         if self.files.stamps() == seen.tried {
             return;
