@@ -1,17 +1,19 @@
 //! What a command runs with: its flags, the output, and connections to the cluster.
 
 mod identity;
+mod security;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use ketch_client::{Client, Config, Error, Failure as CallFailure, Status};
 use ketch_proto::etcdserverpb::ResponseHeader;
+use ketch_tls::Identity as Certificates;
 
 use identity::Identity;
 
 use crate::environment;
-use crate::failure::{BAD_CONNECTION, Failure, say};
+use crate::failure::{BAD_CONNECTION, ERROR, Failure, say};
 use crate::flags::Flags;
 use crate::printer::{Access, Answer, Printer};
 use crate::text::log;
@@ -29,6 +31,7 @@ pub(crate) struct Session {
     pub(crate) flags: Flags,
     pub(crate) printer: Printer,
     identity: Identity,
+    security: Option<Arc<Certificates>>,
     /// Name of the log lines about failed calls.
     logger: &'static str,
 }
@@ -59,9 +62,10 @@ impl Invocation {
             show_settings(&flags, &inherited, also);
         }
         refuse(&flags)?;
+        let security = security::read(&flags)?;
         let identity = Identity::read(&flags)?;
         let printer = Printer::new(flags.text("write-out"), flags.bool("hex"))?;
-        Ok(Session { flags, printer, identity, logger: "etcd-client" })
+        Ok(Session { flags, printer, identity, security, logger: "etcd-client" })
     }
 }
 
@@ -97,6 +101,7 @@ impl Session {
             keepalive_timeout: flags.duration("keepalive-timeout"),
             send_bytes_max: size("max-request-bytes").unwrap_or(base.send_bytes_max),
             recv_bytes_max: size("max-recv-bytes").unwrap_or(base.recv_bytes_max),
+            security: self.security.clone(),
             username: self.identity.username.clone(),
             password: self.identity.password.clone(),
             token: self.identity.token.clone(),
@@ -123,7 +128,9 @@ impl Session {
         if !self.flags.bool("cluster") {
             return Ok(self.flags.list("endpoints").to_vec());
         }
-        let members = self.client().await?.cluster().members(true).await.map_err(|error| {
+        // Here a refused login is an error like any other.
+        let client = self.client().await.map_err(|failure| Failure { code: ERROR, ..failure })?;
+        let members = client.cluster().members(true).await.map_err(|error| {
             let what = "failed to fetch endpoints from etcd cluster member list";
             Failure::error(format!("{what}: {error}"))
         })?;
@@ -131,33 +138,12 @@ impl Session {
     }
 }
 
-/// Flags of later releases are refused by name rather than ignored: whoever gives them counts on
-/// them.
+/// A flag of a later release is refused by name rather than ignored: whoever gives it counts on it.
 fn refuse(flags: &Flags) -> Result<(), Failure> {
-    for name in ["cert", "key", "cacert"] {
-        if flags.changed(name) && flags.text(name).is_empty() {
-            return Err(Failure::bad_args(format!("empty string is passed to --{name} option")));
-        }
+    if flags.text("discovery-srv").is_empty() {
+        return Ok(());
     }
-    let (key, cert) = (flags.text("key"), flags.text("cert"));
-    if key.is_empty() != cert.is_empty() {
-        let pair = format!("[key: {key}, cert: {cert}]");
-        return Err(Failure::bad_args(format!("KeyFile and CertFile must both be present{pair}")));
-    }
-    let given = ["cert", "key", "cacert", "discovery-srv"];
-    let given = given.into_iter().find(|name| !flags.text(name).is_empty());
-    // Security without a named scheme; `http` endpoints are plain whatever is asked for.
-    let named = |endpoint: &String| endpoint.starts_with("http://") || endpoint.starts_with("unix");
-    let open_question = !flags.list("endpoints").iter().all(named);
-    let skip = open_question && flags.bool("insecure-skip-tls-verify");
-    let secure = open_question && !flags.bool("insecure-transport");
-    let security = skip.then_some("insecure-skip-tls-verify");
-    match given.or(security).or(secure.then_some("insecure-transport=false")) {
-        Some(name) => {
-            Err(Failure::error(format!("--{name} is not supported yet by this ketchctl")))
-        }
-        None => Ok(()),
-    }
+    Err(Failure::error("--discovery-srv is not supported yet by this ketchctl"))
 }
 
 fn show_settings(flags: &Flags, inherited: &[&'static str], also: &[&'static str]) {

@@ -81,8 +81,9 @@ pub(super) async fn revoke_permission(invocation: &Invocation) -> Result<(), Fai
     let (key, end) = range(&invocation.flags, keys)?;
     let session = invocation.session(&[])?;
     let revoking = auth(&session).await?;
-    let answer = revoking.role_revoke_permission(&role, key.clone(), end.clone()).await?;
-    session.changed(revoked(&role, &key, &end), answer.header)
+    let answer = revoking.role_revoke_permission(&role, key, end.clone()).await?;
+    // Told as it was asked: the empty key as such.
+    session.changed(revoked(&role, &keys[0], &end), answer.header)
 }
 
 fn revoked(role: &str, key: &[u8], end: &[u8]) -> Vec<u8> {

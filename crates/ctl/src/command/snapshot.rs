@@ -77,13 +77,13 @@ async fn receive(client: &Client, file: &mut File) -> Result<(u64, String), Stri
     let opened = client.maintenance().snapshot().await;
     let mut snapshot = opened.map_err(|error| {
         tell_broken(&error);
-        error.to_string()
+        in_full(&error)
     })?;
     tell("client", "opened snapshot stream; downloading", &[]);
     let endpoint = client.endpoints().first().cloned().unwrap_or_default();
     tell("", "fetching snapshot", &[("endpoint", &endpoint)]);
     let mut bytes = 0;
-    while let Some(piece) = snapshot.next().await.map_err(|error| error.to_string())? {
+    while let Some(piece) = snapshot.next().await.map_err(|error| in_full(&error))? {
         file.write_all(&piece).map_err(|error| error.to_string())?;
         bytes += piece.len() as u64;
     }
@@ -93,6 +93,14 @@ async fn receive(client: &Client, file: &mut File) -> Result<(u64, String), Stri
     }
     file.sync_all().map_err(|error| error.to_string())?;
     Ok((bytes, snapshot.version().to_owned()))
+}
+
+/// A refusal of the stream itself is shown with its code even where its text is one of etcd's.
+fn in_full(error: &Error) -> String {
+    match error {
+        Error::Rpc(status) => Status::long(status.code, &status.message),
+        other => other.to_string(),
+    }
 }
 
 fn tell(logger: &str, message: &str, fields: &[(&str, &str)]) {

@@ -6,9 +6,11 @@
 
 use std::collections::BTreeMap;
 
+use ketch_proto::authpb::Permission;
 use ketch_proto::etcdserverpb::{
-    AlarmMember, DowngradeInfo, LeaseStatus, Member, ResponseHeader, ResponseOp,
-    response_op::Response,
+    AlarmMember, AuthRoleGetResponse, AuthRoleListResponse, AuthStatusResponse,
+    AuthUserGetResponse, AuthUserListResponse, DowngradeInfo, LeaseStatus, Member, ResponseHeader,
+    ResponseOp, response_op::Response,
 };
 use ketch_proto::mvccpb::{Event, KeyValue};
 
@@ -229,7 +231,50 @@ fn all() -> BTreeMap<String, String> {
     add("status", &Answer::Status(&status()));
     add("status none", &Answer::Status(&[]));
     add("hashkv", &Answer::HashKv(&hashes()));
+    access(&mut add);
     out
+}
+
+fn role(permissions: &[(i32, &'static [u8], &'static [u8])]) -> AuthRoleGetResponse {
+    let permission = |(perm_type, key, end): &(i32, &'static [u8], &'static [u8])| Permission {
+        perm_type: *perm_type,
+        key: (*key).into(),
+        range_end: (*end).into(),
+    };
+    let perm = permissions.iter().map(permission).collect();
+    AuthRoleGetResponse { header: header(1), perm }
+}
+
+fn access(add: &mut impl FnMut(&str, &Answer<'_>)) {
+    let mut add = |name: &str, answer: Access<'_>| add(name, &Answer::Access(answer));
+    let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    add("user changed", Access::Changed(b"User a created\n", header(1)));
+    let granted = role(&[
+        (0, b"\0", b"\0"),
+        (0, b"a", b"b"),
+        (0, b"a", b"c\"d"),
+        (2, b"fk", b"\0"),
+        (2, b"k\xff", b""),
+        (1, b"p/", b"p0"),
+        (1, b"\xff", b"\0"),
+    ]);
+    add("role", Access::Role("r", &granted));
+    add("role empty", Access::Role("r", &role(&[])));
+    add("role root", Access::Role("root", &role(&[])));
+    add("role root granted", Access::Role("root", &role(&[(2, b"", b"\0")])));
+    let roles = names(&["r", "s \"t\""]);
+    let list = AuthRoleListResponse { header: header(1), roles: roles.clone() };
+    add("roles", Access::Roles(&list));
+    add("roles none", Access::Roles(&AuthRoleListResponse { header: header(1), roles: vec![] }));
+    add("user", Access::User("a", &AuthUserGetResponse { header: header(1), roles }));
+    let none = AuthUserGetResponse { header: header(1), roles: vec![] };
+    add("user without roles", Access::User("a", &none));
+    let users = names(&["a", "b"]);
+    add("users", Access::Users(&AuthUserListResponse { header: header(1), users }));
+    let on = AuthStatusResponse { header: header(1), enabled: true, auth_revision: 47 };
+    add("auth on", Access::Status(&on));
+    let off = AuthStatusResponse { header: header(1), enabled: false, auth_revision: 1 };
+    add("auth off", Access::Status(&off));
 }
 
 #[test]
