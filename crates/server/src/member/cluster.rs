@@ -63,8 +63,12 @@ impl Cluster for Member {
         let id = MemberId(request.id);
         // etcd takes all attributes of the context: a learner must be said to stay one.
         let known = self.shared.membership().member(id).cloned();
-        let is_learner = known.is_some_and(|known| known.is_learner);
         let peer_urls = request.peer_ur_ls;
+        // etcd commits anything here, and then all its members panic over what is no URL.
+        if known.is_some() {
+            checked_urls(&peer_urls)?;
+        }
+        let is_learner = known.is_some_and(|known| known.is_learner);
         let new = ClusterMember { id, peer_urls, is_learner, ..ClusterMember::default() };
         let context = Some(new.context_json(Some(false)));
         let members = self.change(ConfChangeType::ConfChangeUpdateNode, id, context).await?;

@@ -3,37 +3,39 @@
 use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
-use ketch_api::ports::{Chunks, Kv, Kvs, RangeReply};
+use ketch_api::ports::{Chunks, Kv, Kvs, Pass, RangeReply};
 use ketch_apply::{Answer, quota};
-use ketch_base::{Code, RequestId, limits};
+use ketch_base::{Code, limits};
 use ketch_mvcc::Plan;
 use ketch_proto::etcdserverpb::{
     CompactionRequest, CompactionResponse, DeleteRangeRequest, DeleteRangeResponse,
-    InternalRaftRequest, PutRequest, PutResponse, RangeRequest, TxnRequest, TxnResponse,
-    request_op,
+    InternalRaftRequest, PutRequest, PutResponse, RangeRequest, RequestHeader, TxnRequest,
+    TxnResponse, request_op,
 };
 use prost::Message;
 
-use super::Member;
+use super::{Member, header_by};
 use crate::metrics::add;
 
 impl Kv for Member {
-    async fn range(&self, request: RangeRequest) -> Result<RangeReply, Code> {
+    async fn range(&self, pass: Pass, request: RangeRequest) -> Result<RangeReply, Code> {
         let since = Instant::now();
-        if !request.serializable {
+        if !request.serializable && !pass.is_linearized {
             self.linearize().await?;
         }
         let reply = self.plan(&request);
+        let reply = reply.and_then(|reply| self.holds(&pass).map(|()| reply));
         self.counters.requests.note_since("Range", &reply, since);
         self.note_duration("range", since);
         reply
     }
 
-    async fn put(&self, request: PutRequest) -> Result<PutResponse, Code> {
+    async fn put(&self, pass: Pass, request: PutRequest) -> Result<PutResponse, Code> {
         let since = Instant::now();
         self.check_quota(quota::cost_put(&request))?;
         let id = self.request_ids.next();
-        let answer = self.propose_encoded("Put", id, encode_put(id, &request)).await?;
+        let answer =
+            self.propose_encoded("Put", id, encode_put(header_by(&pass, id), &request)).await?;
         self.note_duration("put", since);
         match answer {
             Answer::Put(mut response) => {
@@ -44,9 +46,13 @@ impl Kv for Member {
         }
     }
 
-    async fn delete_range(&self, request: DeleteRangeRequest) -> Result<DeleteRangeResponse, Code> {
+    async fn delete_range(
+        &self,
+        pass: Pass,
+        request: DeleteRangeRequest,
+    ) -> Result<DeleteRangeResponse, Code> {
         let request = InternalRaftRequest { delete_range: Some(request), ..Default::default() };
-        match self.propose(request).await? {
+        match self.propose_by(&pass, request).await? {
             Answer::DeleteRange(mut response) => {
                 response.header = Some(self.complete(response.header));
                 Ok(response)
@@ -55,20 +61,21 @@ impl Kv for Member {
         }
     }
 
-    async fn txn(&self, request: TxnRequest) -> Result<TxnResponse, Code> {
+    async fn txn(&self, pass: Pass, request: TxnRequest) -> Result<TxnResponse, Code> {
         let since = Instant::now();
         if reads_only(&request) {
-            if !serializable(&request) {
+            if !serializable(&request) && !pass.is_linearized {
                 self.linearize().await?;
             }
             let mut response =
                 ketch_apply::read::txn(&self.reader, &request).map_err(read_failed)?;
+            self.holds(&pass)?;
             response.header = Some(self.complete(response.header));
             return Ok(response);
         }
         self.check_quota(quota::cost_txn(&request))?;
         let request = InternalRaftRequest { txn: Some(request), ..Default::default() };
-        let answer = self.propose(request).await?;
+        let answer = self.propose_by(&pass, request).await?;
         self.note_duration("txn", since);
         match answer {
             Answer::Txn(mut response) => {
@@ -79,10 +86,14 @@ impl Kv for Member {
         }
     }
 
-    async fn compact(&self, request: CompactionRequest) -> Result<CompactionResponse, Code> {
+    async fn compact(
+        &self,
+        pass: Pass,
+        request: CompactionRequest,
+    ) -> Result<CompactionResponse, Code> {
         let (revision, physical) = (request.revision, request.physical);
         let request = InternalRaftRequest { compaction: Some(request), ..Default::default() };
-        let Answer::Compaction(mut response) = self.propose(request).await? else {
+        let Answer::Compaction(mut response) = self.propose_by(&pass, request).await? else {
             return Err(unexpected());
         };
         if physical {
@@ -145,10 +156,9 @@ pub(super) fn unexpected() -> Code {
 }
 
 /// Encodes the proposal of a put in one pass: the general envelope has thirty fields to look at.
-fn encode_put(id: RequestId, put: &PutRequest) -> Bytes {
+fn encode_put(header: RequestHeader, put: &PutRequest) -> Bytes {
     const PUT_TAG: u64 = (4 << 3) | 2;
     const HEADER_TAG: u64 = (100 << 3) | 2;
-    let header = ketch_proto::etcdserverpb::RequestHeader { id: id.0, ..Default::default() };
     let (put_bytes, header_bytes) = (put.encoded_len(), header.encoded_len());
     let mut out = BytesMut::with_capacity(put_bytes + header_bytes + 16);
     prost::encoding::encode_varint(PUT_TAG, &mut out);
@@ -161,7 +171,7 @@ fn encode_put(id: RequestId, put: &PutRequest) -> Bytes {
 }
 
 /// Whether a transaction writes nothing on either branch, nested ones included.
-fn reads_only(request: &TxnRequest) -> bool {
+pub(super) fn reads_only(request: &TxnRequest) -> bool {
     request.success.iter().chain(&request.failure).all(|op| match &op.request {
         Some(request_op::Request::RequestRange(_)) => true,
         Some(request_op::Request::RequestTxn(nested)) => reads_only(nested),
@@ -170,7 +180,7 @@ fn reads_only(request: &TxnRequest) -> bool {
 }
 
 /// Whether every range of it asked for this member's own state; a compare alone needs a quorum.
-fn serializable(request: &TxnRequest) -> bool {
+pub(super) fn serializable(request: &TxnRequest) -> bool {
     request.success.iter().chain(&request.failure).all(|op| {
         matches!(&op.request, Some(request_op::Request::RequestRange(range)) if range.serializable)
     })
@@ -179,17 +189,17 @@ fn serializable(request: &TxnRequest) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ketch_proto::etcdserverpb::RequestHeader;
 
     #[test]
     fn the_short_way_to_encode_a_put_gives_the_same_envelope() {
         let put = PutRequest { key: "k".into(), value: "v".into(), lease: 7, ..Default::default() };
+        let header = RequestHeader { id: 99, username: "u".to_owned(), auth_revision: 3 };
         let whole = InternalRaftRequest {
-            header: Some(RequestHeader { id: 99, ..Default::default() }),
+            header: Some(header.clone()),
             put: Some(put.clone()),
             ..Default::default()
         };
-        let short = encode_put(RequestId(99), &put);
+        let short = encode_put(header, &put);
         assert_eq!(InternalRaftRequest::decode(short).unwrap(), whole);
     }
 }

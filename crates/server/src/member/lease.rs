@@ -1,6 +1,6 @@
 //! Leases: grants and revocations through the log, renewals on the leader's clock.
 
-use ketch_api::ports::Lease;
+use ketch_api::ports::{Lease, Pass};
 use ketch_apply::{Answer, quota};
 use ketch_base::{Code, LeaseId};
 use ketch_proto::etcdserverpb::{
@@ -15,6 +15,7 @@ use super::kv::unexpected;
 impl Lease for Member {
     async fn lease_grant(
         &self,
+        pass: Pass,
         mut request: LeaseGrantRequest,
     ) -> Result<LeaseGrantResponse, Code> {
         self.check_quota(quota::cost_lease_grant())?;
@@ -24,7 +25,7 @@ impl Lease for Member {
             request.id = i64::try_from(id).unwrap_or(0);
         }
         let request = InternalRaftRequest { lease_grant: Some(request), ..Default::default() };
-        match self.propose(request).await? {
+        match self.propose_by(&pass, request).await? {
             Answer::LeaseGrant(mut response) => {
                 response.header = Some(self.complete(response.header));
                 Ok(response)
@@ -33,9 +34,13 @@ impl Lease for Member {
         }
     }
 
-    async fn lease_revoke(&self, request: LeaseRevokeRequest) -> Result<LeaseRevokeResponse, Code> {
+    async fn lease_revoke(
+        &self,
+        pass: Pass,
+        request: LeaseRevokeRequest,
+    ) -> Result<LeaseRevokeResponse, Code> {
         let request = InternalRaftRequest { lease_revoke: Some(request), ..Default::default() };
-        match self.propose(request).await? {
+        match self.propose_by(&pass, request).await? {
             Answer::LeaseRevoke(mut response) => {
                 response.header = Some(self.complete(response.header));
                 Ok(response)

@@ -25,8 +25,10 @@ impl Member {
             tracing::warn!("rejecting member add request; not enough healthy members");
             return Err(Code::MemberNotEnoughStarted);
         }
+        // The new one counts as down; one alone may always grow.
         let voters = membership.voters().count();
-        if self.connected(&membership, Instant::now().checked_sub(HEALTH_INTERVAL)) < voters {
+        let connected = self.connected(&membership, Instant::now().checked_sub(HEALTH_INTERVAL));
+        if voters > 1 && connected < voters.div_ceil(2) + 1 {
             tracing::warn!(
                 "rejecting member add request; local member has not been connected to all peers, \
                  reconfigure breaks active quorum"

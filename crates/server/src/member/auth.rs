@@ -1,0 +1,250 @@
+//! Who calls, whether they may, and the requests about users and roles.
+
+use std::sync::Arc;
+
+use ketch_api::ports::{Auth, Credentials, Pass};
+use ketch_apply::{Answer, LeaseKeys};
+use ketch_auth::Caller;
+use ketch_auth::gate::{self, Request};
+use ketch_base::Code;
+use ketch_proto::etcdserverpb as pb;
+use ketch_proto::etcdserverpb::{InternalAuthenticateRequest, InternalRaftRequest};
+
+use super::Member;
+use super::kv::unexpected;
+
+macro_rules! proposals {
+    ($($name:ident($field:ident: $request:ident) -> $answer:ident($response:ident);)*) => {
+        impl Auth for Member {
+            fn is_auth_enabled(&self) -> bool {
+                self.auth.is_enabled()
+            }
+
+            async fn pass(
+                &self,
+                credentials: &Credentials,
+                request: Request<'_>,
+            ) -> Result<Pass, Code> {
+                self.let_pass(credentials, request).await
+            }
+
+            fn still_holds(&self, pass: &Pass) -> Result<(), Code> {
+                self.holds(pass)
+            }
+
+            async fn authenticate(
+                &self,
+                _: Pass,
+                request: pb::AuthenticateRequest,
+            ) -> Result<pb::AuthenticateResponse, Code> {
+                self.log_in(request).await
+            }
+
+            async fn user_add(
+                &self,
+                pass: Pass,
+                mut request: pb::AuthUserAddRequest,
+            ) -> Result<pb::AuthUserAddResponse, Code> {
+                let password = std::mem::take(&mut request.password);
+                if !request.options.is_some_and(|options| options.no_password) {
+                    request.hashed_password = self.passwords.hash(password).await?;
+                }
+                let request =
+                    InternalRaftRequest { auth_user_add: Some(request), ..Default::default() };
+                match self.propose_by(&pass, request).await? {
+                    Answer::UserAdd(mut response) => {
+                        response.header = Some(self.complete(response.header));
+                        Ok(response)
+                    }
+                    _ => Err(unexpected()),
+                }
+            }
+
+            async fn user_change_password(
+                &self,
+                pass: Pass,
+                mut request: pb::AuthUserChangePasswordRequest,
+            ) -> Result<pb::AuthUserChangePasswordResponse, Code> {
+                let password = std::mem::take(&mut request.password);
+                // Without one nobody can log in from then on (etcd).
+                request.hashed_password = match password.is_empty() {
+                    true => String::new(),
+                    false => self.passwords.hash(password).await?,
+                };
+                let request = InternalRaftRequest {
+                    auth_user_change_password: Some(request),
+                    ..Default::default()
+                };
+                match self.propose_by(&pass, request).await? {
+                    Answer::UserChangePassword(mut response) => {
+                        response.header = Some(self.complete(response.header));
+                        Ok(response)
+                    }
+                    _ => Err(unexpected()),
+                }
+            }
+
+            $(async fn $name(
+                &self,
+                pass: Pass,
+                request: pb::$request,
+            ) -> Result<pb::$response, Code> {
+                let request = InternalRaftRequest { $field: Some(request), ..Default::default() };
+                match self.propose_by(&pass, request).await? {
+                    Answer::$answer(mut response) => {
+                        response.header = Some(self.complete(response.header));
+                        Ok(response)
+                    }
+                    _ => Err(unexpected()),
+                }
+            })*
+        }
+    };
+}
+
+proposals! {
+    auth_enable(auth_enable: AuthEnableRequest) -> AuthEnable(AuthEnableResponse);
+    auth_disable(auth_disable: AuthDisableRequest) -> AuthDisable(AuthDisableResponse);
+    auth_status(auth_status: AuthStatusRequest) -> AuthStatus(AuthStatusResponse);
+    user_get(auth_user_get: AuthUserGetRequest) -> UserGet(AuthUserGetResponse);
+    user_list(auth_user_list: AuthUserListRequest) -> UserList(AuthUserListResponse);
+    user_delete(auth_user_delete: AuthUserDeleteRequest) -> UserDelete(AuthUserDeleteResponse);
+    user_grant_role(auth_user_grant_role: AuthUserGrantRoleRequest)
+        -> UserGrantRole(AuthUserGrantRoleResponse);
+    user_revoke_role(auth_user_revoke_role: AuthUserRevokeRoleRequest)
+        -> UserRevokeRole(AuthUserRevokeRoleResponse);
+    role_add(auth_role_add: AuthRoleAddRequest) -> RoleAdd(AuthRoleAddResponse);
+    role_get(auth_role_get: AuthRoleGetRequest) -> RoleGet(AuthRoleGetResponse);
+    role_list(auth_role_list: AuthRoleListRequest) -> RoleList(AuthRoleListResponse);
+    role_delete(auth_role_delete: AuthRoleDeleteRequest) -> RoleDelete(AuthRoleDeleteResponse);
+    role_grant_permission(auth_role_grant_permission: AuthRoleGrantPermissionRequest)
+        -> RoleGrantPermission(AuthRoleGrantPermissionResponse);
+    role_revoke_permission(auth_role_revoke_permission: AuthRoleRevokePermissionRequest)
+        -> RoleRevokePermission(AuthRoleRevokePermissionResponse);
+}
+
+impl Member {
+    /// Judges by the state of now. A refusal of what is not a read of this member alone is only
+    /// given once this member has applied all that was committed: it may have been behind.
+    async fn let_pass(
+        &self,
+        credentials: &Credentials,
+        request: Request<'_>,
+    ) -> Result<Pass, Code> {
+        let quorum = needs_quorum(&request);
+        if quorum {
+            self.linearize().await?;
+        }
+        match self.judge(credentials, &request).await {
+            Ok(caller) => {
+                let caller = caller.map(Arc::new);
+                Ok(Pass { caller, is_judged: true, is_linearized: quorum })
+            }
+            Err(code) if quorum || is_serializable(&request) => Err(code),
+            Err(_) => {
+                self.linearize().await?;
+                let caller = self.judge(credentials, &request).await?.map(Arc::new);
+                Ok(Pass { caller, is_judged: true, is_linearized: true })
+            }
+        }
+    }
+
+    async fn judge(
+        &self,
+        credentials: &Credentials,
+        request: &Request<'_>,
+    ) -> Result<Option<Caller>, Code> {
+        let caller = match request {
+            // Whoever logs in may hold a token that has died.
+            Request::Authenticate => None,
+            _ => self.caller(credentials).await?,
+        };
+        let leases = LeaseKeys(self.lessor.clone());
+        gate::judge(&self.auth, caller.as_ref(), request, &leases)?;
+        Ok(caller)
+    }
+
+    /// Whose the token is, or else the client's certificate.
+    async fn caller(&self, credentials: &Credentials) -> Result<Option<Caller>, Code> {
+        if !self.auth.is_enabled() {
+            return Ok(None);
+        }
+        let Some(token) = credentials.token() else {
+            let revision = self.auth.revision();
+            let named = |name: &str| Caller { user: name.to_owned(), revision };
+            return Ok(credentials.common_name().map(named));
+        };
+        let token = std::str::from_utf8(token).map_err(|_| Code::InvalidAuthToken)?;
+        let index = self.tokens.index_of(token).ok_or(Code::InvalidAuthToken)?;
+        if index > self.progress.applied() {
+            // It may have been made by another member just now.
+            self.linearize().await?;
+        }
+        let caller = self.tokens.look_up(token, &self.auth, self.clock.now_ms());
+        caller.map(Some).ok_or(Code::InvalidAuthToken)
+    }
+
+    /// Whether what was read under a pass may be answered.
+    pub(super) fn holds(&self, pass: &Pass) -> Result<(), Code> {
+        if !self.auth.is_enabled() {
+            return Ok(());
+        }
+        if !pass.is_judged {
+            // Authentication was turned on, or this member has heard of it only now.
+            return Err(Code::AuthOldRevision);
+        }
+        gate::still_holds(&self.auth, pass.caller.as_deref())
+    }
+
+    /// Checks the password off the lanes, then has the log make a token.
+    async fn log_in(
+        &self,
+        request: pb::AuthenticateRequest,
+    ) -> Result<pb::AuthenticateResponse, Code> {
+        self.linearize().await?;
+        loop {
+            let known = self.auth.password_hash(&request.name)?;
+            if !self.passwords.matches(request.password.clone(), known.hash).await? {
+                tracing::warn!(user_name = %request.name, "invalid authentication request");
+                return Err(Code::AuthFailed);
+            }
+            let login = InternalAuthenticateRequest {
+                name: request.name.clone(),
+                simple_token: self.tokens.prefix()?,
+                ..Default::default()
+            };
+            let proposal = InternalRaftRequest { authenticate: Some(login), ..Default::default() };
+            let answer = self.propose(proposal).await?;
+            let Answer::Authenticate { mut response, user, revision } = answer else {
+                return Err(unexpected());
+            };
+            // The password may be another one since.
+            if revision != known.revision {
+                continue;
+            }
+            response.token = self.tokens.token(response.token, &user, revision)?;
+            response.header = Some(self.complete(response.header));
+            return Ok(response);
+        }
+    }
+}
+
+/// Whether it reads, and reads what is newest.
+fn needs_quorum(request: &Request<'_>) -> bool {
+    match request {
+        Request::Range(range) | Request::RangeStream(range) => !range.serializable,
+        Request::Txn(txn) => super::kv::reads_only(txn) && !super::kv::serializable(txn),
+        _ => false,
+    }
+}
+
+/// Whether it is answered by this member alone, as it is.
+fn is_serializable(request: &Request<'_>) -> bool {
+    match request {
+        Request::Range(range) | Request::RangeStream(range) => range.serializable,
+        Request::Txn(txn) => super::kv::reads_only(txn) && super::kv::serializable(txn),
+        Request::Status | Request::Defragment | Request::Hash | Request::HashKv => true,
+        Request::Snapshot => true,
+        _ => false,
+    }
+}
