@@ -4,13 +4,16 @@
 //! and one encode, every refusal has the words clients know, and a long answer is never whole in
 //! memory.
 
+mod auth;
 mod call;
 mod cluster;
 mod dispatch;
 mod election;
 mod encoding;
 mod frames;
+mod gate;
 mod health;
+mod inner;
 mod kv;
 mod lease;
 mod lock;

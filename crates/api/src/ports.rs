@@ -4,11 +4,13 @@
 //! [`ketch_base::Code`] that goes on the wire. Static checks (empty keys, sort options, operation
 //! counts, duplicate keys)
 //! are done before a port is called; what needs state (revisions, leases, quota, the size of the
-//! encoded proposal) is the implementer's.
+//! encoded proposal) is the implementer's. Between the two stands the gate ([`Auth::pass`]); what
+//! is proposed, or read late, takes the [`Pass`] along.
 //!
 //! Calls are generic, not `dyn`: a Put crosses this border without an allocation. Dropping a
 //! returned future means the client has gone: the answer is not wanted, a proposal made stays.
 
+mod auth;
 mod cluster;
 mod kv;
 mod lease;
@@ -17,6 +19,7 @@ mod observer;
 mod state;
 mod watch;
 
+pub use auth::{Auth, ClientName, Credentials, Pass};
 pub use cluster::Cluster;
 pub use kv::{Chunks, Kv, Kvs, RangeReply};
 pub use lease::Lease;
@@ -26,6 +29,6 @@ pub use state::{State, Versions};
 pub use watch::{Watch, WatchCommand, WatchCreate, WatchLink, WatchOutput};
 
 /// Everything the edge needs from one server.
-pub trait Ports: Kv + Watch + Lease + Cluster + Maintenance + State + Observer {}
+pub trait Ports: Kv + Watch + Lease + Cluster + Maintenance + Auth + State + Observer {}
 
-impl<T: Kv + Watch + Lease + Cluster + Maintenance + State + Observer> Ports for T {}
+impl<T> Ports for T where T: Kv + Watch + Lease + Cluster + Maintenance + Auth + State + Observer {}

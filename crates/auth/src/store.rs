@@ -1,6 +1,7 @@
 //! The store: one state for all, changed on one thread.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use ketch_backend::{Batch, View};
 use ketch_base::Code;
@@ -24,6 +25,8 @@ pub struct AuthStore {
 struct Inner {
     /// Held only to clone or change one pointer, and for a change of what it points to.
     state: RwLock<Arc<State>>,
+    /// What the state says, for those who ask with every call.
+    enabled: AtomicBool,
     tokens: SimpleTokens,
 }
 
@@ -42,8 +45,10 @@ impl AuthStore {
     /// # Errors
     /// The database cannot be read, or a row is not what its bucket holds.
     pub fn open(view: &View) -> Result<Self, OpenError> {
-        let state = RwLock::new(Arc::new(State::load(view)?));
-        let inner = Inner { state, tokens: SimpleTokens::default() };
+        let state = State::load(view)?;
+        let enabled = AtomicBool::new(state.enabled);
+        let state = RwLock::new(Arc::new(state));
+        let inner = Inner { state, enabled, tokens: SimpleTokens::default() };
         Ok(Self { shared: Arc::new(inner) })
     }
 
@@ -55,6 +60,7 @@ impl AuthStore {
     pub fn reload(&self, view: &View) -> Result<(), OpenError> {
         let next = Arc::new(State::load(view)?);
         let last = std::mem::replace(&mut *self.shared.state.write(), Arc::clone(&next));
+        self.shared.enabled.store(next.enabled, Ordering::Release);
         if !next.enabled {
             self.tokens().clear();
             return Ok(());
@@ -71,9 +77,9 @@ impl AuthStore {
         Ok(())
     }
 
-    /// Whether requests are judged.
+    /// Whether requests are judged. Takes no lock.
     pub fn is_enabled(&self) -> bool {
-        self.shared.state.read().enabled
+        self.shared.enabled.load(Ordering::Acquire)
     }
 
     /// The auth revision.
@@ -173,6 +179,8 @@ impl AuthStore {
 
     /// Changes the state: in place, unless somebody still looks at it.
     pub(crate) fn change(&self, change: impl FnOnce(&mut State)) {
-        change(Arc::make_mut(&mut *self.shared.state.write()));
+        let mut state = self.shared.state.write();
+        change(Arc::make_mut(&mut *state));
+        self.shared.enabled.store(state.enabled, Ordering::Release);
     }
 }

@@ -65,3 +65,5 @@ pub const LEASE_REVOKE_BATCH: usize = 500;
 
 /// Simple tokens a member remembers; above it, a login costs its user's oldest one.
 pub const AUTH_TOKENS: usize = 262_144;
+/// Passwords that may wait to be checked or hashed, about seconds of work; more are refused.
+pub const AUTH_PASSWORD_JOBS: usize = 256;

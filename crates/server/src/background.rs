@@ -18,6 +18,8 @@ use crate::threads::{NodeTask, WatchJob};
 
 /// How often late requests are ended.
 const SWEEP: Duration = Duration::from_millis(500);
+/// How often dead tokens are looked for (etcd).
+const TOKENS_LOOK: Duration = Duration::from_secs(1);
 /// How often histograms are kept small.
 const UPKEEP: Duration = Duration::from_secs(5);
 /// How long a start waits for peers before it lets an election time-out run its full length (etcd).
@@ -32,6 +34,7 @@ pub(crate) fn start_on(runtime: &tokio::runtime::Runtime, member: &Arc<Member>, 
         runtime.spawn(leases::checkpoint(Arc::clone(member)));
     }
     runtime.spawn(sweep(Arc::clone(member)));
+    runtime.spawn(forget_tokens(Arc::clone(member)));
     runtime.spawn(progress_ticks(Arc::clone(member), config.progress_notify_interval));
     runtime.spawn(versions::negotiate(Arc::clone(member)));
     runtime.spawn(versions::end_downgrade(Arc::clone(member), config.downgrade_check_time));
@@ -69,6 +72,16 @@ async fn advance(member: Arc<Member>, election_ticks: u32) {
             }
             return;
         }
+    }
+}
+
+/// Forgets simple tokens that were not used for too long.
+async fn forget_tokens(member: Arc<Member>) {
+    let mut tick = interval(TOKENS_LOOK);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        member.auth.tokens().tick(member.clock.now_ms());
     }
 }
 

@@ -1,7 +1,7 @@
 //! What the operator asked for: flags, environment, file, checked and typed.
 
 mod clustering;
-mod duration;
+pub(crate) mod duration;
 pub(crate) mod flags;
 pub(crate) mod initial_cluster;
 mod resolve;
@@ -123,6 +123,10 @@ pub(crate) struct Config {
     pub(crate) reuse_port: bool,
     pub(crate) metrics_extensive: bool,
     pub(crate) no_fsync: bool,
+    /// The kind of tokens, and for signed ones the names of their keys.
+    pub(crate) auth_token: String,
+    pub(crate) auth_token_ttl: Duration,
+    pub(crate) bcrypt_cost: u32,
     pub(crate) log: LogConfig,
     /// Feature gates given by name, for the metrics and the log.
     pub(crate) feature_gates: Vec<(String, bool)>,

@@ -8,10 +8,12 @@ mod logging;
 mod mailbox;
 mod member;
 mod metrics;
+mod passwords;
 mod progress;
 mod read_gate;
 mod start;
 mod threads;
+mod tokens;
 mod waiters;
 
 use std::process::ExitCode;

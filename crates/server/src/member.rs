@@ -1,6 +1,7 @@
 //! The member as the edge sees it: every port of `ketch-api`, put together from the threads'
 //! mailboxes and the read sides of the core.
 
+mod auth;
 mod cluster;
 mod forward;
 mod kv;
@@ -19,8 +20,9 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
-use ketch_api::ports::Observer;
+use ketch_api::ports::{Observer, Pass};
 use ketch_apply::{Answer, RequestIds, Shared};
+use ketch_auth::AuthStore;
 use ketch_backend::Backend;
 use ketch_base::{ClusterId, Code, MemberId, RequestId};
 use ketch_lease::Lessor;
@@ -36,9 +38,11 @@ use tokio::sync::watch as latest;
 use crate::exit::Exit;
 use crate::mailbox::Sender;
 use crate::metrics::{Counters, add};
+use crate::passwords::Passwords;
 use crate::progress::Progress;
 use crate::read_gate::ReadGate;
 use crate::threads::{BackendJob, NodeTask, WatchJob};
+use crate::tokens::Tokens;
 use crate::waiters::Waiters;
 
 /// A member as seen from the lanes; implements the ports.
@@ -52,6 +56,9 @@ pub(crate) struct Member {
     pub(crate) backend: Backend,
     pub(crate) reader: Reader,
     pub(crate) lessor: Lessor,
+    pub(crate) auth: AuthStore,
+    pub(crate) tokens: Tokens,
+    pub(crate) passwords: Passwords,
     pub(crate) shared: Arc<Shared>,
     pub(crate) request_ids: RequestIds,
     pub(crate) waiters: Arc<Waiters>,
@@ -116,9 +123,19 @@ impl Member {
     }
 
     /// Proposes and waits until the entry is durable and applied.
-    pub(crate) async fn propose(&self, mut request: InternalRaftRequest) -> Result<Answer, Code> {
+    pub(crate) async fn propose(&self, request: InternalRaftRequest) -> Result<Answer, Code> {
+        self.propose_by(&Pass::MEMBER, request).await
+    }
+
+    /// As [`Member::propose`], in the name of whoever the gate let pass: it is asked again when
+    /// the entry is applied.
+    pub(crate) async fn propose_by(
+        &self,
+        pass: &Pass,
+        mut request: InternalRaftRequest,
+    ) -> Result<Answer, Code> {
         let id = self.request_ids.next();
-        request.header = Some(RequestHeader { id: id.0, ..Default::default() });
+        request.header = Some(header_by(pass, id));
         let op = op_of(&request);
         self.propose_encoded(op, id, request.encode_to_vec().into()).await
     }
@@ -169,7 +186,7 @@ impl Member {
     ) -> Result<Answer, Code> {
         let since = std::time::Instant::now();
         let id = self.request_ids.next();
-        request.header = Some(RequestHeader { id: id.0, ..Default::default() });
+        request.header = Some(self.header_of_root(id));
         let outcome = self.waiters.register(id);
         let data = request.encode_to_vec().into();
         if self.node.try_send(NodeTask::AsLeader { term, id, data }).is_err() {
@@ -181,6 +198,15 @@ impl Member {
             self.counters.proposal_failed();
         }
         outcome
+    }
+
+    /// What a leader decides, e.g. that a lease has expired, it decides with all rights.
+    fn header_of_root(&self, id: RequestId) -> RequestHeader {
+        if !self.auth.is_enabled() {
+            return RequestHeader { id: id.0, ..Default::default() };
+        }
+        let username = ketch_auth::ROOT.to_owned();
+        RequestHeader { id: id.0, username, auth_revision: self.auth.revision() }
     }
 
     /// Waits until this member has applied all that was committed when the call came.
@@ -242,6 +268,18 @@ impl Member {
     }
 }
 
+/// The header of a proposal in the name of a caller.
+fn header_by(pass: &Pass, id: RequestId) -> RequestHeader {
+    match &pass.caller {
+        None => RequestHeader { id: id.0, ..Default::default() },
+        Some(caller) => RequestHeader {
+            id: id.0,
+            username: caller.user.clone(),
+            auth_revision: caller.revision,
+        },
+    }
+}
+
 /// What a request is called in metrics.
 fn op_of(request: &InternalRaftRequest) -> &'static str {
     let ops = [
@@ -256,6 +294,22 @@ fn op_of(request: &InternalRaftRequest) -> &'static str {
         (request.cluster_member_attr_set.is_some(), "ClusterMemberAttrSet"),
         (request.cluster_version_set.is_some(), "ClusterVersionSet"),
         (request.downgrade_info_set.is_some(), "DowngradeInfoSet"),
+        (request.authenticate.is_some(), "Authenticate"),
+        (request.auth_enable.is_some(), "AuthEnable"),
+        (request.auth_disable.is_some(), "AuthDisable"),
+        (request.auth_user_add.is_some(), "AuthUserAdd"),
+        (request.auth_user_delete.is_some(), "AuthUserDelete"),
+        (request.auth_user_change_password.is_some(), "AuthUserChangePassword"),
+        (request.auth_user_grant_role.is_some(), "AuthUserGrantRole"),
+        (request.auth_user_revoke_role.is_some(), "AuthUserRevokeRole"),
+        (request.auth_user_get.is_some(), "AuthUserGet"),
+        (request.auth_user_list.is_some(), "AuthUserList"),
+        (request.auth_role_add.is_some(), "AuthRoleAdd"),
+        (request.auth_role_delete.is_some(), "AuthRoleDelete"),
+        (request.auth_role_grant_permission.is_some(), "AuthRoleGrantPermission"),
+        (request.auth_role_revoke_permission.is_some(), "AuthRoleRevokePermission"),
+        (request.auth_role_get.is_some(), "AuthRoleGet"),
+        (request.auth_role_list.is_some(), "AuthRoleList"),
     ];
     ops.iter().find(|(is_it, _)| *is_it).map_or("unknown", |(_, name)| name)
 }

@@ -27,7 +27,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ),
     ("tls", &["base"]),
     ("peer", &["base", "proto", "raft-proto", "tls"]),
-    ("api", &["base", "proto"]),
+    ("api", &["base", "proto", "auth"]),
     ("client", &["base", "proto", "tls"]),
     ("ctl", &["base", "proto", "client", "tls"]),
     ("utl", &["base", "proto", "raft-proto", "env", "wal", "snapshot", "backend", "mvcc", "apply"]),

@@ -4,16 +4,17 @@ use std::future::Future;
 use std::time::Duration;
 
 use http::{HeaderValue, Response};
-use ketch_base::GrpcCode;
+use ketch_base::{Code, GrpcCode};
 use prost::Message;
 
 use super::frames::{FRAME_HEADER_BYTES, Frames, Inbound, decode, fits, framed};
+use super::gate::{self, Content};
 use super::metadata::Metadata;
 use super::record::{Meter, Record};
 use super::stream::{Sink, StreamBody};
 use crate::body::Body;
 use crate::edge::Edge;
-use crate::ports::Ports;
+use crate::ports::{Pass, Ports};
 use crate::status::{self, Status};
 
 const UNARY_CONTEXT: &str = "grpc: error unmarshalling request";
@@ -53,6 +54,16 @@ impl<B: Inbound> Call<B> {
     /// What etcd checks before a handler runs.
     pub(crate) fn admit<P: Ports>(&self, edge: &Edge<P>) -> Result<(), Status> {
         self.metadata.admit(self.record.meter.method, &*edge.ports)
+    }
+
+    /// Puts the request before the gate.
+    pub(crate) fn pass<'a, P: Ports, Q: Content>(
+        &'a self,
+        edge: &'a Edge<P>,
+        request: &'a Q,
+    ) -> impl Future<Output = Result<Pass, Code>> + Send + use<'a, P, Q, B> {
+        let (credentials, method) = (&self.metadata.credentials, self.record.meter.method);
+        gate::pass(&*edge.ports, credentials, method, request)
     }
 
     async fn only<Q: Message + Default>(&mut self, context: &'static str) -> Result<Q, Status> {
@@ -144,8 +155,57 @@ impl Outlet {
     }
 }
 
-/// Serves a unary call: one request, one port call, one response; within the client's deadline.
+/// Serves a unary call: one request, the gate, one port call, one response; within the client's
+/// deadline.
 pub(crate) async fn unary<P, B, Q, R, E, F, D>(
+    edge: &Edge<P>,
+    call: Call<B>,
+    serve: F,
+) -> Response<Body>
+where
+    P: Ports,
+    B: Inbound,
+    Q: Message + Default + Content,
+    R: Message,
+    Status: From<E>,
+    F: FnOnce(Pass, Q) -> D,
+    D: Future<Output = Result<R, E>> + Send,
+{
+    checked(edge, call, |_| Ok(()), serve).await
+}
+
+/// As [`unary`]; what can be refused from the request alone is refused before the gate (etcd).
+pub(crate) async fn checked<P, B, Q, R, E, F, D>(
+    edge: &Edge<P>,
+    mut call: Call<B>,
+    check: impl FnOnce(&Q) -> Result<(), Code>,
+    serve: F,
+) -> Response<Body>
+where
+    P: Ports,
+    B: Inbound,
+    Q: Message + Default + Content,
+    R: Message,
+    Status: From<E>,
+    F: FnOnce(Pass, Q) -> D,
+    D: Future<Output = Result<R, E>> + Send,
+{
+    let timeout = call.metadata.timeout;
+    let outcome = match call.request::<Q, P>(edge).await {
+        Ok(request) => match check(&request) {
+            Ok(()) => match within::<_, Code>(timeout, call.pass(edge, &request)).await {
+                Ok(pass) => within(timeout, serve(pass, request)).await,
+                Err(status) => Err(status),
+            },
+            Err(code) => Err(code.into()),
+        },
+        Err(status) => Err(status),
+    };
+    call.finish(outcome)
+}
+
+/// Serves a unary call that is made of other requests: each of those passes the gate.
+pub(crate) async fn composed<P, B, Q, R, E, F, D>(
     edge: &Edge<P>,
     mut call: Call<B>,
     serve: F,

@@ -12,10 +12,12 @@ use crate::ports::Ports;
 pub(super) async fn serve<P: Ports, B: Inbound>(edge: &Edge<P>, call: Call<B>) -> Response<Body> {
     let ports = &*edge.ports;
     match call.record.meter.method {
-        Method::MemberAdd => unary(edge, call, |request| ports.member_add(request)).await,
-        Method::MemberRemove => unary(edge, call, |request| ports.member_remove(request)).await,
-        Method::MemberUpdate => unary(edge, call, |request| ports.member_update(request)).await,
-        Method::MemberPromote => unary(edge, call, |request| ports.member_promote(request)).await,
-        _ => unary(edge, call, |request| ports.member_list(request)).await,
+        Method::MemberAdd => unary(edge, call, |_, request| ports.member_add(request)).await,
+        Method::MemberRemove => unary(edge, call, |_, request| ports.member_remove(request)).await,
+        Method::MemberUpdate => unary(edge, call, |_, request| ports.member_update(request)).await,
+        Method::MemberPromote => {
+            unary(edge, call, |_, request| ports.member_promote(request)).await
+        }
+        _ => unary(edge, call, |_, request| ports.member_list(request)).await,
     }
 }

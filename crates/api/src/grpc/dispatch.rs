@@ -11,7 +11,7 @@ use super::encoding::Encoding;
 use super::frames::{Frames, Inbound};
 use super::metadata::{self, Metadata};
 use super::record::Record;
-use super::{cluster, election, health, kv, lease, lock, maintenance, reflection, watch};
+use super::{auth, cluster, election, health, kv, lease, lock, maintenance, reflection, watch};
 use crate::body::Body;
 use crate::edge::Edge;
 use crate::method::Method;
@@ -70,13 +70,10 @@ async fn service<P: Ports, B: Inbound>(edge: &Edge<P>, call: Call<B>) -> Respons
         "etcdserverpb.Lease" => lease::serve(edge, call).await,
         "etcdserverpb.Cluster" => cluster::serve(edge, call).await,
         "etcdserverpb.Maintenance" => maintenance::serve(edge, call).await,
+        "etcdserverpb.Auth" => auth::serve(edge, call).await,
         "v3lockpb.Lock" => lock::serve(edge, call).await,
         "v3electionpb.Election" => election::serve(edge, call).await,
-        "grpc.health.v1.Health" => health::serve(edge, call).await,
-        _ => call.refuse(&Status::new(
-            GrpcCode::Unimplemented,
-            format!("{} is not implemented: this server has no authentication yet", method.name()),
-        )),
+        _ => health::serve(edge, call).await,
     }
 }
 

@@ -13,8 +13,9 @@ use ketch_proto::v3electionpb::{
     ProclaimResponse, ResignRequest, ResignResponse,
 };
 
-use super::call::{Call, Outlet, unary};
+use super::call::{Call, Outlet, composed};
 use super::frames::Inbound;
+use super::inner::Inner;
 use super::recipe::{
     Follow, Followed, Withdraw, created_at, enqueue, first, is_delete, keys, leave, prefix_end,
     prefix_range, session, unknown, wait_turn,
@@ -30,24 +31,20 @@ pub(super) async fn serve<P: Ports, B: Inbound>(
     edge: &Edge<P>,
     mut call: Call<B>,
 ) -> Response<Body> {
-    let ports = &edge.ports;
+    let ports = &Inner::new(&edge.ports, &call.metadata.credentials);
     match call.record.meter.method {
-        Method::Campaign => unary(edge, call, |request| campaign(ports, request)).await,
-        Method::Proclaim => unary(edge, call, |request| proclaim(&**ports, request)).await,
+        Method::Campaign => composed(edge, call, |request| campaign(ports, request)).await,
+        Method::Proclaim => composed(edge, call, |request| proclaim(&**ports, request)).await,
         Method::Resign => {
-            unary(
-                edge,
-                call,
-                |request| async move { resign(&**ports, request).await.map_err(unknown) },
-            )
+            composed(edge, call, |request| async move {
+                resign(&**ports, request).await.map_err(unknown)
+            })
             .await
         }
         Method::Leader => {
-            unary(
-                edge,
-                call,
-                |request| async move { leader(&**ports, request).await.map_err(unknown) },
-            )
+            composed(edge, call, |request| async move {
+                leader(&**ports, request).await.map_err(unknown)
+            })
             .await
         }
         _ => match call.stream_request::<LeaderRequest, P>(edge).await {
@@ -55,7 +52,8 @@ pub(super) async fn serve<P: Ports, B: Inbound>(
                 let needs_leader = call.metadata.needs_leader;
                 let ports = Arc::clone(&edge.ports);
                 let ends = Ends { ports, needs_leader, phase: edge.phase() };
-                call.drive(|_messages, outlet| observe(request, outlet, ends))
+                let inner = Inner::new(&edge.ports, &call.metadata.credentials);
+                call.drive(move |_messages, outlet| observe(inner, request, outlet, ends))
             }
             Err(status) => call.refuse(&status),
         },
@@ -63,7 +61,7 @@ pub(super) async fn serve<P: Ports, B: Inbound>(
 }
 
 async fn campaign<P: Ports>(
-    ports: &Arc<P>,
+    ports: &Arc<Inner<P>>,
     request: CampaignRequest,
 ) -> Result<CampaignResponse, Status> {
     let lease = session(&**ports, request.lease).await.map_err(unknown)?;
@@ -80,7 +78,7 @@ async fn campaign<P: Ports>(
 }
 
 async fn proclaim<P: Ports>(
-    ports: &P,
+    ports: &Inner<P>,
     request: ProclaimRequest,
 ) -> Result<ProclaimResponse, Status> {
     let leader = request.leader.ok_or(Code::ElectionLeaderMissing)?;
@@ -90,7 +88,7 @@ async fn proclaim<P: Ports>(
 
 /// Writes a new value, if one is still the same leader.
 async fn say<P: Ports>(
-    ports: &P,
+    ports: &Inner<P>,
     leader: &LeaderKey,
     value: Bytes,
 ) -> Result<ResponseHeader, Status> {
@@ -109,7 +107,10 @@ async fn say<P: Ports>(
     Ok(response.header.unwrap_or_default())
 }
 
-async fn resign<P: Ports>(ports: &P, request: ResignRequest) -> Result<ResignResponse, Code> {
+async fn resign<P: Ports>(
+    ports: &Inner<P>,
+    request: ResignRequest,
+) -> Result<ResignResponse, Code> {
     let leader = request.leader.ok_or(Code::ElectionLeaderMissing)?;
     if leader.key.is_empty() {
         return Err(Code::EmptyKey);
@@ -118,7 +119,10 @@ async fn resign<P: Ports>(ports: &P, request: ResignRequest) -> Result<ResignRes
     Ok(ResignResponse { header: response.header })
 }
 
-async fn leader<P: Ports>(ports: &P, request: LeaderRequest) -> Result<LeaderResponse, Code> {
+async fn leader<P: Ports>(
+    ports: &Inner<P>,
+    request: LeaderRequest,
+) -> Result<LeaderResponse, Code> {
     let (prefix, _) = keys(&request.name, 0);
     let response = first(ports, prefix_range(&prefix)).await?;
     let kv = response.kvs.into_iter().next().ok_or(Code::ElectionNoLeader)?;
@@ -127,18 +131,22 @@ async fn leader<P: Ports>(ports: &P, request: LeaderRequest) -> Result<LeaderRes
 
 /// Tells the leader now, and every value and leader after it, until the client goes.
 async fn observe<P: Ports>(
+    ports: Arc<Inner<P>>,
     request: LeaderRequest,
     outlet: Outlet,
     mut ends: Ends<P>,
 ) -> Result<(), Status> {
-    let ports = Arc::clone(&ends.ports);
     tokio::select! {
         outcome = tell_leaders(&*ports, &request.name, &outlet) => outcome.map_err(unknown),
         status = ends.reached() => Err(status),
     }
 }
 
-async fn tell_leaders<P: Ports>(ports: &P, name: &[u8], outlet: &Outlet) -> Result<(), Code> {
+async fn tell_leaders<P: Ports>(
+    ports: &Inner<P>,
+    name: &[u8],
+    outlet: &Outlet,
+) -> Result<(), Code> {
     let (prefix, _) = keys(name, 0);
     loop {
         let response = first(ports, prefix_range(&prefix)).await?;
@@ -158,7 +166,7 @@ async fn tell_leaders<P: Ports>(ports: &P, name: &[u8], outlet: &Outlet) -> Resu
 
 /// The first key put under the prefix.
 async fn wait_leader<P: Ports>(
-    ports: &P,
+    ports: &Inner<P>,
     prefix: &Bytes,
     header: ResponseHeader,
 ) -> Result<Option<KeyValue>, Code> {
@@ -179,7 +187,7 @@ async fn wait_leader<P: Ports>(
 
 /// Every value of one leader, until its key is gone.
 async fn tell_values<P: Ports>(
-    ports: &P,
+    ports: &Inner<P>,
     key: Bytes,
     header: ResponseHeader,
     outlet: &Outlet,

@@ -4,7 +4,7 @@ use http::Response;
 use ketch_base::Code;
 use tokio::sync::watch::Receiver;
 
-use super::call::{Call, Outlet, unary};
+use super::call::{Call, Outlet, composed};
 use super::frames::Inbound;
 use crate::body::Body;
 use crate::edge::{Edge, Phase};
@@ -53,7 +53,7 @@ pub(super) async fn serve<P: Ports, B: Inbound>(
     let mut phase = edge.phase();
     match call.record.meter.method {
         Method::HealthCheck => {
-            unary(edge, call, |request: CheckRequest| async move {
+            composed(edge, call, |request: CheckRequest| async move {
                 match request.service.is_empty() {
                     true => Ok(CheckResponse { status: status(&mut phase) }),
                     false => Err(Code::HealthUnknownService),
@@ -62,7 +62,7 @@ pub(super) async fn serve<P: Ports, B: Inbound>(
             .await
         }
         Method::HealthList => {
-            unary(edge, call, |ListRequest {}| async move {
+            composed(edge, call, |ListRequest {}| async move {
                 let response = CheckResponse { status: status(&mut phase) };
                 let statuses = vec![ListEntry { service: String::new(), response }];
                 Ok::<_, Code>(ListResponse { statuses })

@@ -7,7 +7,7 @@ use ketch_proto::etcdserverpb::range_request::{SortOrder, SortTarget};
 use ketch_proto::etcdserverpb::{DeleteRangeRequest, PutRequest, RangeRequest, TxnRequest};
 use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint};
 
-use super::call::{Call, Outlet, head, refusal, unary, within};
+use super::call::{Call, Outlet, checked, head, refusal, unary, within};
 use super::frames::{Inbound, fits, put_header};
 use super::range_body::{Answer, surroundings};
 use crate::body::Body;
@@ -28,7 +28,10 @@ pub(super) async fn range<P: Ports, B: Inbound>(
             Err(Code::NotSupportedForLearner.into())
         }
         Ok(request) => match checks::range(&request) {
-            Ok(()) => within(timeout, edge.ports.range(request)).await,
+            Ok(()) => match within(timeout, call.pass(edge, &request)).await {
+                Ok(pass) => within(timeout, edge.ports.range(pass, request)).await,
+                Err(status) => Err(status),
+            },
             Err(code) => Err(code.into()),
         },
         Err(status) => Err(status),
@@ -48,19 +51,13 @@ pub(super) async fn range<P: Ports, B: Inbound>(
 }
 
 pub(super) async fn put<P: Ports, B: Inbound>(edge: &Edge<P>, call: Call<B>) -> Response<Body> {
-    unary(edge, call, |request: PutRequest| async move {
-        checks::put(&request)?;
-        edge.ports.put(request).await
-    })
-    .await
+    checked(edge, call, checks::put, |pass, request: PutRequest| edge.ports.put(pass, request))
+        .await
 }
 
 pub(super) async fn txn<P: Ports, B: Inbound>(edge: &Edge<P>, call: Call<B>) -> Response<Body> {
-    unary(edge, call, |request: TxnRequest| async move {
-        checks::txn(&request, edge.config.max_txn_ops)?;
-        edge.ports.txn(request).await
-    })
-    .await
+    let check = |request: &TxnRequest| checks::txn(request, edge.config.max_txn_ops);
+    checked(edge, call, check, |pass, request| edge.ports.txn(pass, request)).await
 }
 
 /// The methods that are not hot.
@@ -68,13 +65,10 @@ pub(super) async fn serve<P: Ports, B: Inbound>(edge: &Edge<P>, call: Call<B>) -
     match call.record.meter.method {
         Method::RangeStream => range_stream(edge, call).await,
         Method::DeleteRange => {
-            unary(edge, call, |request: DeleteRangeRequest| async move {
-                checks::delete_range(&request)?;
-                edge.ports.delete_range(request).await
-            })
-            .await
+            let check = |request: &DeleteRangeRequest| checks::delete_range(request);
+            checked(edge, call, check, |pass, request| edge.ports.delete_range(pass, request)).await
         }
-        _ => unary(edge, call, |request| edge.ports.compact(request)).await,
+        _ => unary(edge, call, |pass, request| edge.ports.compact(pass, request)).await,
     }
 }
 
@@ -91,10 +85,11 @@ async fn plan<P: Ports, B: Inbound>(
 ) -> Result<RangeReply, Status> {
     let mut request: RangeRequest = call.stream_request(edge).await?;
     checks::range_stream(&request)?;
+    let pass = within(call.metadata.timeout, call.pass(edge, &request)).await?;
     // A target without an order means nothing here, where unary ranges sort by it.
     request.sort_order = SortOrder::None as i32;
     request.sort_target = SortTarget::Key as i32;
-    within(call.metadata.timeout, edge.ports.range(request)).await
+    within(call.metadata.timeout, edge.ports.range(pass, request)).await
 }
 
 /// One message per piece; header, count and `more` stand in the last one only.

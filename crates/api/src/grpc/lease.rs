@@ -5,27 +5,34 @@ use std::sync::Arc;
 use http::Response;
 use ketch_base::{Code, LeaseId};
 use ketch_proto::etcdserverpb::{
-    LeaseKeepAliveRequest, LeaseKeepAliveResponse, LeaseLeasesRequest, LeaseTimeToLiveRequest,
-    LeaseTimeToLiveResponse,
+    LeaseKeepAliveRequest, LeaseKeepAliveResponse, LeaseLeasesRequest, LeaseLeasesResponse,
+    LeaseTimeToLiveRequest, LeaseTimeToLiveResponse,
 };
 
 use super::call::{Call, Messages, Outlet, unary};
 use super::frames::Inbound;
+use super::gate;
 use super::watch::Ends;
 use crate::body::Body;
 use crate::edge::Edge;
 use crate::method::Method;
-use crate::ports::Ports;
+use crate::ports::{Credentials, Pass, Ports};
 use crate::status::Status;
 
 pub(super) async fn serve<P: Ports, B: Inbound>(edge: &Edge<P>, call: Call<B>) -> Response<Body> {
     let ports = &*edge.ports;
     match call.record.meter.method {
-        Method::LeaseGrant => unary(edge, call, |request| ports.lease_grant(request)).await,
-        Method::LeaseRevoke => unary(edge, call, |request| ports.lease_revoke(request)).await,
-        Method::LeaseTimeToLive => unary(edge, call, |request| time_to_live(ports, request)).await,
+        Method::LeaseGrant => {
+            unary(edge, call, |pass, request| ports.lease_grant(pass, request)).await
+        }
+        Method::LeaseRevoke => {
+            unary(edge, call, |pass, request| ports.lease_revoke(pass, request)).await
+        }
+        Method::LeaseTimeToLive => {
+            unary(edge, call, |pass, request| time_to_live(ports, pass, request)).await
+        }
         Method::LeaseLeases => {
-            unary(edge, call, |LeaseLeasesRequest {}| ports.lease_leases()).await
+            unary(edge, call, |pass, LeaseLeasesRequest {}| leases(ports, pass)).await
         }
         _ => keep_alive(edge, call),
     }
@@ -34,9 +41,10 @@ pub(super) async fn serve<P: Ports, B: Inbound>(edge: &Edge<P>, call: Call<B>) -
 /// A lease that is gone has a TTL of -1, and no error.
 async fn time_to_live<P: Ports>(
     ports: &P,
+    pass: Pass,
     request: LeaseTimeToLiveRequest,
 ) -> Result<LeaseTimeToLiveResponse, Code> {
-    let id = request.id;
+    let (id, tells_keys) = (request.id, request.keys);
     match ports.lease_time_to_live(request).await {
         Err(Code::LeaseNotFound) => Ok(LeaseTimeToLiveResponse {
             header: Some(ports.header()),
@@ -44,8 +52,14 @@ async fn time_to_live<P: Ports>(
             ttl: -1,
             ..Default::default()
         }),
+        Ok(answer) if tells_keys => ports.still_holds(&pass).map(|()| answer),
         other => other,
     }
+}
+
+async fn leases<P: Ports>(ports: &P, pass: Pass) -> Result<LeaseLeasesResponse, Code> {
+    let answer = ports.lease_leases().await?;
+    ports.still_holds(&pass).map(|()| answer)
 }
 
 fn keep_alive<P: Ports, B: Inbound>(edge: &Edge<P>, call: Call<B>) -> Response<Body> {
@@ -54,13 +68,15 @@ fn keep_alive<P: Ports, B: Inbound>(edge: &Edge<P>, call: Call<B>) -> Response<B
     }
     let needs_leader = call.metadata.needs_leader;
     let ends = Ends { ports: Arc::clone(&edge.ports), needs_leader, phase: edge.phase() };
-    call.drive(|messages, outlet| keep_all_alive(messages, outlet, ends))
+    let credentials = call.metadata.credentials.clone();
+    call.drive(|messages, outlet| keep_all_alive(messages, outlet, credentials, ends))
 }
 
 /// One answer per message, in order, until the client closes its side.
 async fn keep_all_alive<P: Ports, B: Inbound>(
     mut messages: Messages<B>,
     outlet: Outlet,
+    credentials: Credentials,
     mut ends: Ends<P>,
 ) -> Result<(), Status> {
     let ports = Arc::clone(&ends.ports);
@@ -74,6 +90,8 @@ async fn keep_all_alive<P: Ports, B: Inbound>(
             },
             status = &mut end => return Err(status),
         };
+        // Each time anew: the stream may be older than a rule.
+        gate::pass(&*ports, &credentials, Method::LeaseKeepAlive, &request).await?;
         outlet.send(&renewed(&*ports, request.id).await?).await;
     }
 }

@@ -7,8 +7,9 @@ use ketch_base::{Code, GrpcCode};
 use ketch_proto::etcdserverpb::{DeleteRangeRequest, RangeRequest};
 use ketch_proto::v3lockpb::{LockRequest, LockResponse, UnlockRequest, UnlockResponse};
 
-use super::call::{Call, unary};
+use super::call::{Call, composed};
 use super::frames::Inbound;
+use super::inner::Inner;
 use super::recipe::{Withdraw, enqueue, first, keys, prefix_range, session, unknown, wait_turn};
 use crate::body::Body;
 use crate::edge::Edge;
@@ -17,21 +18,22 @@ use crate::ports::Ports;
 use crate::status::Status;
 
 pub(super) async fn serve<P: Ports, B: Inbound>(edge: &Edge<P>, call: Call<B>) -> Response<Body> {
-    let ports = &edge.ports;
+    let ports = &Inner::new(&edge.ports, &call.metadata.credentials);
     match call.record.meter.method {
-        Method::Lock => unary(edge, call, |request| lock(ports, request)).await,
+        Method::Lock => composed(edge, call, |request| lock(ports, request)).await,
         _ => {
-            unary(
-                edge,
-                call,
-                |request| async move { unlock(&**ports, request).await.map_err(unknown) },
-            )
+            composed(edge, call, |request| async move {
+                unlock(&**ports, request).await.map_err(unknown)
+            })
             .await
         }
     }
 }
 
-async fn lock<P: Ports>(ports: &Arc<P>, request: LockRequest) -> Result<LockResponse, Status> {
+async fn lock<P: Ports>(
+    ports: &Arc<Inner<P>>,
+    request: LockRequest,
+) -> Result<LockResponse, Status> {
     let lease = session(&**ports, request.lease).await.map_err(unknown)?;
     let (prefix, key) = keys(&request.name, lease);
     let value = bytes::Bytes::new();
@@ -54,7 +56,10 @@ async fn lock<P: Ports>(ports: &Arc<P>, request: LockRequest) -> Result<LockResp
     Ok(LockResponse { header: mine.header, key })
 }
 
-async fn unlock<P: Ports>(ports: &P, request: UnlockRequest) -> Result<UnlockResponse, Code> {
+async fn unlock<P: Ports>(
+    ports: &Inner<P>,
+    request: UnlockRequest,
+) -> Result<UnlockResponse, Code> {
     let request = DeleteRangeRequest { key: request.key, ..Default::default() };
     crate::checks::delete_range(&request)?;
     Ok(UnlockResponse { header: ports.delete_range(request).await?.header })

@@ -17,26 +17,31 @@ use crate::status::Status;
 pub(super) async fn serve<P: Ports, B: Inbound>(edge: &Edge<P>, call: Call<B>) -> Response<Body> {
     let ports = &*edge.ports;
     match call.record.meter.method {
-        Method::Status => unary(edge, call, |StatusRequest {}| ports.status()).await,
-        Method::Alarm => unary(edge, call, |request| ports.alarm(request)).await,
-        Method::Defragment => unary(edge, call, |DefragmentRequest {}| ports.defragment()).await,
-        Method::Hash => unary(edge, call, |HashRequest {}| ports.hash()).await,
-        Method::HashKv => unary(edge, call, |request| ports.hash_kv(request)).await,
-        Method::MoveLeader => unary(edge, call, |request| ports.move_leader(request)).await,
-        Method::Downgrade => unary(edge, call, |request| ports.downgrade(request)).await,
+        Method::Status => unary(edge, call, |_, StatusRequest {}| ports.status()).await,
+        Method::Alarm => unary(edge, call, |_, request| ports.alarm(request)).await,
+        Method::Defragment => unary(edge, call, |_, DefragmentRequest {}| ports.defragment()).await,
+        Method::Hash => unary(edge, call, |_, HashRequest {}| ports.hash()).await,
+        Method::HashKv => unary(edge, call, |_, request| ports.hash_kv(request)).await,
+        Method::MoveLeader => unary(edge, call, |_, request| ports.move_leader(request)).await,
+        Method::Downgrade => unary(edge, call, |_, request| ports.downgrade(request)).await,
         _ => snapshot(edge, call).await,
     }
 }
 
 async fn snapshot<P: Ports, B: Inbound>(edge: &Edge<P>, mut call: Call<B>) -> Response<Body> {
-    let begun = match call.stream_request(edge).await {
-        Ok(SnapshotRequest {}) => edge.ports.snapshot().await.map_err(Status::from),
-        Err(status) => Err(status),
-    };
-    match begun {
+    match begin(edge, &mut call).await {
         Ok(snapshot) => call.drive(|_messages, outlet| send_blobs(snapshot, outlet)),
         Err(status) => call.refuse(&status),
     }
+}
+
+async fn begin<P: Ports, B: Inbound>(
+    edge: &Edge<P>,
+    call: &mut Call<B>,
+) -> Result<Snapshot, Status> {
+    let request: SnapshotRequest = call.stream_request(edge).await?;
+    call.pass(edge, &request).await?;
+    Ok(edge.ports.snapshot().await?)
 }
 
 async fn send_blobs(mut snapshot: Snapshot, outlet: Outlet) -> Result<(), Status> {

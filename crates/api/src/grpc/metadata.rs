@@ -7,7 +7,7 @@ use http::request::Parts;
 use ketch_base::{Code, GrpcCode};
 
 use crate::method::Method;
-use crate::ports::{Observer, State};
+use crate::ports::{Credentials, Observer, State};
 use crate::status::Status;
 
 /// The fields of one call that matter.
@@ -19,6 +19,8 @@ pub(crate) struct Metadata {
     pub(crate) needs_leader: bool,
     /// `grpc-timeout`.
     pub(crate) timeout: Option<Duration>,
+    /// Who calls.
+    pub(crate) credentials: Credentials,
 }
 
 impl Metadata {
@@ -30,7 +32,8 @@ impl Metadata {
                 .map_err(|_| Code::InvalidClientAPIVersion)
         });
         let needs_leader = fields.get("hasleader").is_some_and(|value| value == "true");
-        Self { client_version, needs_leader, timeout }
+        let credentials = Credentials::read(fields, &parts.extensions);
+        Self { client_version, needs_leader, timeout, credentials }
     }
 
     /// What etcd checks before a handler: a learner may serve it, the version can be read, a

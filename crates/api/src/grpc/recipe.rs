@@ -16,6 +16,7 @@ use ketch_proto::etcdserverpb::{
 use ketch_proto::mvccpb::{Event, KeyValue};
 use prost::Message;
 
+use super::inner::Inner;
 use crate::limits::{RANGE_PIECE_BYTES, SESSION_TTL_SECONDS};
 use crate::ports::{Kvs, Ports, WatchCommand, WatchCreate, WatchLink, WatchOutput};
 use crate::status::Status;
@@ -27,7 +28,7 @@ pub(super) fn unknown(code: Code) -> Status {
 }
 
 /// The lease to hold on to: the one given, or a new one of a minute.
-pub(super) async fn session<P: Ports>(ports: &P, lease: i64) -> Result<i64, Code> {
+pub(super) async fn session<P: Ports>(ports: &Inner<P>, lease: i64) -> Result<i64, Code> {
     if lease != 0 {
         return Ok(lease);
     }
@@ -54,7 +55,7 @@ pub(super) struct Place {
 
 /// Makes one's key, or finds it there.
 pub(super) async fn enqueue<P: Ports>(
-    ports: &P,
+    ports: &Inner<P>,
     key: &Bytes,
     value: Bytes,
     lease: i64,
@@ -96,7 +97,7 @@ pub(super) fn created_at(key: &Bytes, revision: i64) -> Compare {
 
 /// Removes one's key, if it is still the same one.
 pub(super) async fn leave<P: Ports>(
-    ports: &P,
+    ports: &Inner<P>,
     key: &Bytes,
     revision: i64,
 ) -> Result<TxnResponse, Code> {
@@ -111,7 +112,7 @@ pub(super) async fn leave<P: Ports>(
 
 /// Waits until everyone in the queue created before `revision` is gone.
 pub(super) async fn wait_turn<P: Ports>(
-    ports: &P,
+    ports: &Inner<P>,
     prefix: &Bytes,
     revision: i64,
 ) -> Result<(), Code> {
@@ -148,7 +149,7 @@ pub(super) fn prefix_end(prefix: &Bytes) -> Bytes {
 
 /// A small range with its rows decoded.
 pub(super) async fn first<P: Ports>(
-    ports: &P,
+    ports: &Inner<P>,
     request: RangeRequest,
 ) -> Result<RangeResponse, Code> {
     let reply = ports.range(request).await?;
@@ -161,7 +162,7 @@ pub(super) async fn first<P: Ports>(
     Ok(response)
 }
 
-async fn wait_deleted<P: Ports>(ports: &P, key: Bytes, revision: i64) -> Result<(), Code> {
+async fn wait_deleted<P: Ports>(ports: &Inner<P>, key: Bytes, revision: i64) -> Result<(), Code> {
     let mut follow = Follow::begin(ports, KeyRange::Key(key), revision + 1).await?;
     loop {
         match follow.next().await? {
@@ -189,11 +190,11 @@ pub(super) enum Followed {
 
 impl<L: WatchLink> Follow<L> {
     pub(super) async fn begin<P: Ports<Link = L>>(
-        ports: &P,
+        ports: &Inner<P>,
         range: KeyRange,
         start_revision: i64,
     ) -> Result<Self, Code> {
-        let mut link = ports.watch().await?;
+        let mut link = ports.watch(&range).await?;
         let create = WatchCreate {
             watch_id: 0,
             range,
@@ -232,7 +233,7 @@ impl<L: WatchLink> Follow<L> {
 
 /// Leaves the queue when the caller goes away or fails before it was its turn.
 pub(super) struct Withdraw<P: Ports> {
-    ports: Arc<P>,
+    ports: Arc<Inner<P>>,
     key: Bytes,
     revision: i64,
     armed: bool,
@@ -240,7 +241,7 @@ pub(super) struct Withdraw<P: Ports> {
 
 impl<P: Ports> Withdraw<P> {
     /// Armed if the place is new; one found may be a turn that has come already.
-    pub(super) fn new(ports: &Arc<P>, key: &Bytes, place: &Place) -> Self {
+    pub(super) fn new(ports: &Arc<Inner<P>>, key: &Bytes, place: &Place) -> Self {
         let (revision, armed) = (place.revision, place.found.is_none());
         Self { ports: Arc::clone(ports), key: key.clone(), revision, armed }
     }

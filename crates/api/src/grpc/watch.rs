@@ -18,10 +18,12 @@ use tokio::sync::watch::Receiver;
 
 use super::call::{Call, Messages, Outlet};
 use super::frames::{FRAME_HEADER_BYTES, Inbound, put_header};
+use super::gate;
 use crate::body::Body;
 use crate::edge::{Edge, Phase};
 use crate::limits::WATCH_GATHER_BYTES;
-use crate::ports::{Ports, WatchCommand, WatchCreate, WatchLink, WatchOutput};
+use crate::method::Method;
+use crate::ports::{Credentials, Ports, WatchCommand, WatchCreate, WatchLink, WatchOutput};
 use crate::status::Status;
 
 /// Field number of `WatchResponse.events`.
@@ -37,7 +39,8 @@ pub(super) async fn serve<P: Ports, B: Inbound>(edge: &Edge<P>, call: Call<B>) -
     };
     let needs_leader = call.metadata.needs_leader;
     let ends = Ends { ports: Arc::clone(&edge.ports), needs_leader, phase: edge.phase() };
-    call.drive(|messages, outlet| run(link, messages, outlet, ends))
+    let credentials = call.metadata.credentials.clone();
+    call.drive(|messages, outlet| run(link, messages, outlet, credentials, ends))
 }
 
 /// What ends a stream from our side.
@@ -63,6 +66,7 @@ async fn run<P: Ports, B: Inbound>(
     mut link: impl WatchLink,
     mut messages: Messages<B>,
     outlet: Outlet,
+    credentials: Credentials,
     mut ends: Ends<P>,
 ) -> Result<(), Status> {
     let ports = Arc::clone(&ends.ports);
@@ -73,8 +77,11 @@ async fn run<P: Ports, B: Inbound>(
     loop {
         tokio::select! {
             message = messages.next::<WatchRequest>(), if listening => match message? {
-                Some(request) => if let Some(command) = command(request) {
-                    link.command(command).await?;
+                Some(request) => match refused(&*ports, &credentials, &request).await {
+                    Some(refusal) => say(&outlet, ports.header(), vec![refusal]).await,
+                    None => if let Some(command) = command(request) {
+                        link.command(command).await?;
+                    },
                 },
                 None => listening = false,
             },
@@ -82,6 +89,32 @@ async fn run<P: Ports, B: Inbound>(
             status = &mut end => return Err(status),
         }
     }
+}
+
+/// The answer to a watch that the gate does not let be made: created and canceled in one.
+async fn refused<P: Ports>(
+    ports: &P,
+    credentials: &Credentials,
+    request: &WatchRequest,
+) -> Option<WatchOutput> {
+    let Some(RequestUnion::CreateRequest(create)) = &request.request_union else { return None };
+    let code = gate::pass(ports, credentials, Method::Watch, create).await.err()?;
+    Some(WatchOutput::Canceled {
+        watch_id: -1,
+        revision: ports.header().revision,
+        compact_revision: 0,
+        reason: reason(code),
+        created: true,
+    })
+}
+
+/// etcd tells three refusals apart; all others are a denial to it.
+fn reason(code: Code) -> String {
+    let code = match code {
+        Code::InvalidAuthToken | Code::AuthOldRevision | Code::UserEmpty => code,
+        _ => Code::PermissionDenied,
+    };
+    format!("rpc error: code = {:?} desc = {}", code.grpc(), code.text())
 }
 
 /// What a message asks, if anything.

@@ -6,7 +6,7 @@ use ketch_proto::etcdserverpb::{AlarmType, RangeRequest};
 
 use super::{TEXT, page, problem, query};
 use crate::body::Body;
-use crate::ports::Ports;
+use crate::ports::{Pass, Ports};
 
 pub(super) async fn answer<P: Ports>(ports: &P, request: &Parts) -> Response<Body> {
     let excluded: Vec<String> = query::values(&request.uri, "exclude").collect();
@@ -52,5 +52,5 @@ pub(super) async fn read_one<P: Ports>(
     let key = bytes::Bytes::from_static(b"a");
     let request =
         RangeRequest { key, keys_only: true, limit: 1, serializable, ..Default::default() };
-    ports.range(request).await.map(drop)
+    ports.range(Pass::MEMBER, request).await.map(drop)
 }

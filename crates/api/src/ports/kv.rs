@@ -9,6 +9,8 @@ use ketch_proto::etcdserverpb::{
     PutResponse, RangeRequest, ResponseHeader, TxnRequest, TxnResponse,
 };
 
+use super::Pass;
+
 /// Keys: read, write, compare, forget.
 pub trait Kv: Send + Sync + 'static {
     /// Plans a range at one revision. Linearizable unless `serializable` is set. The rows come
@@ -16,14 +18,21 @@ pub trait Kv: Send + Sync + 'static {
     ///
     /// # Errors
     /// `Compacted`, `FutureRev`, and what reading through a quorum can meet.
-    fn range(&self, request: RangeRequest)
-    -> impl Future<Output = Result<RangeReply, Code>> + Send;
+    fn range(
+        &self,
+        pass: Pass,
+        request: RangeRequest,
+    ) -> impl Future<Output = Result<RangeReply, Code>> + Send;
 
     /// Writes one key. Answers after it is durable and applied.
     ///
     /// # Errors
     /// `RequestTooLarge` for the encoded proposal, `LeaseNotFound`, `KeyNotFound`, `NoSpace`, ..
-    fn put(&self, request: PutRequest) -> impl Future<Output = Result<PutResponse, Code>> + Send;
+    fn put(
+        &self,
+        pass: Pass,
+        request: PutRequest,
+    ) -> impl Future<Output = Result<PutResponse, Code>> + Send;
 
     /// Removes the keys of a range.
     ///
@@ -31,6 +40,7 @@ pub trait Kv: Send + Sync + 'static {
     /// As `put`.
     fn delete_range(
         &self,
+        pass: Pass,
         request: DeleteRangeRequest,
     ) -> impl Future<Output = Result<DeleteRangeResponse, Code>> + Send;
 
@@ -39,7 +49,11 @@ pub trait Kv: Send + Sync + 'static {
     ///
     /// # Errors
     /// As `put` and `range`.
-    fn txn(&self, request: TxnRequest) -> impl Future<Output = Result<TxnResponse, Code>> + Send;
+    fn txn(
+        &self,
+        pass: Pass,
+        request: TxnRequest,
+    ) -> impl Future<Output = Result<TxnResponse, Code>> + Send;
 
     /// Forgets history up to a revision; `physical` waits until the rows are gone.
     ///
@@ -47,6 +61,7 @@ pub trait Kv: Send + Sync + 'static {
     /// `Compacted`, `FutureRev`.
     fn compact(
         &self,
+        pass: Pass,
         request: CompactionRequest,
     ) -> impl Future<Output = Result<CompactionResponse, Code>> + Send;
 }

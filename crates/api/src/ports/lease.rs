@@ -8,6 +8,8 @@ use ketch_proto::etcdserverpb::{
     LeaseRevokeRequest, LeaseRevokeResponse, LeaseTimeToLiveRequest, LeaseTimeToLiveResponse,
 };
 
+use super::Pass;
+
 /// Leases: keys that live as long as their client.
 pub trait Lease: Send + Sync + 'static {
     /// Grants a lease; id 0 lets the server choose.
@@ -16,6 +18,7 @@ pub trait Lease: Send + Sync + 'static {
     /// `LeaseExist`, `LeaseTTLTooLarge`, `NoSpace`, ..
     fn lease_grant(
         &self,
+        pass: Pass,
         request: LeaseGrantRequest,
     ) -> impl Future<Output = Result<LeaseGrantResponse, Code>> + Send;
 
@@ -25,6 +28,7 @@ pub trait Lease: Send + Sync + 'static {
     /// `LeaseNotFound`, ..
     fn lease_revoke(
         &self,
+        pass: Pass,
         request: LeaseRevokeRequest,
     ) -> impl Future<Output = Result<LeaseRevokeResponse, Code>> + Send;
 

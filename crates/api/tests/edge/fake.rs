@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use ketch_api::ports::{Chunks, Kv, Kvs, RangeReply, State, Watch};
+use ketch_api::ports::{Chunks, Kv, Kvs, Pass, RangeReply, State, Watch};
 use ketch_base::{Code, KeyRange};
 use ketch_proto::etcdserverpb::compare::TargetUnion;
 use ketch_proto::etcdserverpb::range_request::SortOrder;
@@ -180,7 +180,7 @@ impl Store {
 }
 
 impl Kv for Fake {
-    async fn range(&self, request: RangeRequest) -> Result<RangeReply, Code> {
+    async fn range(&self, _: Pass, request: RangeRequest) -> Result<RangeReply, Code> {
         let header = self.header();
         let text = String::from_utf8_lossy(&request.key).into_owned();
         if let Some(name) = text.strip_prefix("code:") {
@@ -202,7 +202,7 @@ impl Kv for Fake {
         Ok(RangeReply { header, count, more: false, kvs_bytes, kvs: Kvs::Whole(kvs.into()) })
     }
 
-    async fn put(&self, request: PutRequest) -> Result<PutResponse, Code> {
+    async fn put(&self, _: Pass, request: PutRequest) -> Result<PutResponse, Code> {
         let change = |store: &mut Store| {
             store.revision += 1;
             store.put(&request)
@@ -211,7 +211,11 @@ impl Kv for Fake {
         bare!(self, PutResponse)
     }
 
-    async fn delete_range(&self, request: DeleteRangeRequest) -> Result<DeleteRangeResponse, Code> {
+    async fn delete_range(
+        &self,
+        _: Pass,
+        request: DeleteRangeRequest,
+    ) -> Result<DeleteRangeResponse, Code> {
         let range = KeyRange::new(request.key, request.range_end);
         let deleted = self.write(|store| {
             store.revision += 1;
@@ -220,7 +224,7 @@ impl Kv for Fake {
         Ok(DeleteRangeResponse { header: Some(self.header()), deleted, prev_kvs: Vec::new() })
     }
 
-    async fn txn(&self, request: TxnRequest) -> Result<TxnResponse, Code> {
+    async fn txn(&self, _: Pass, request: TxnRequest) -> Result<TxnResponse, Code> {
         self.write(|store| {
             let succeeded = request.compare.iter().all(|compare| store.holds(compare));
             let ops = if succeeded { &request.success } else { &request.failure };
@@ -232,7 +236,7 @@ impl Kv for Fake {
         })
     }
 
-    async fn compact(&self, _: CompactionRequest) -> Result<CompactionResponse, Code> {
+    async fn compact(&self, _: Pass, _: CompactionRequest) -> Result<CompactionResponse, Code> {
         Ok(CompactionResponse { header: Some(self.header()) })
     }
 }

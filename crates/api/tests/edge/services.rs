@@ -3,7 +3,10 @@
 use std::sync::atomic::Ordering;
 
 use ketch_api::Method;
-use ketch_api::ports::{Blob, Cluster, Lease, Maintenance, Observer, Snapshot, State, Versions};
+use ketch_api::ports::{
+    Auth, Blob, Cluster, Credentials, Lease, Maintenance, Observer, Pass, Snapshot, State, Versions,
+};
+use ketch_auth::gate::Request;
 use ketch_base::{Code, LeaseId};
 use ketch_proto::etcdserverpb::*;
 use tokio::sync::mpsc;
@@ -19,13 +22,21 @@ macro_rules! bare {
 pub(crate) use bare;
 
 impl Lease for Fake {
-    async fn lease_grant(&self, request: LeaseGrantRequest) -> Result<LeaseGrantResponse, Code> {
+    async fn lease_grant(
+        &self,
+        _: Pass,
+        request: LeaseGrantRequest,
+    ) -> Result<LeaseGrantResponse, Code> {
         let id = self.write(|store| store.grant(request.id, request.ttl))?;
         let header = Some(self.header());
         Ok(LeaseGrantResponse { header, id, ttl: request.ttl, error: String::new() })
     }
 
-    async fn lease_revoke(&self, _: LeaseRevokeRequest) -> Result<LeaseRevokeResponse, Code> {
+    async fn lease_revoke(
+        &self,
+        _: Pass,
+        _: LeaseRevokeRequest,
+    ) -> Result<LeaseRevokeResponse, Code> {
         Err(Code::LeaseNotFound)
     }
 
@@ -50,6 +61,48 @@ impl Lease for Fake {
     async fn lease_leases(&self) -> Result<LeaseLeasesResponse, Code> {
         bare!(self, LeaseLeasesResponse)
     }
+}
+
+macro_rules! nobody {
+    ($($name:ident($request:ident) -> $response:ident;)*) => {
+        impl Auth for Fake {
+            fn is_auth_enabled(&self) -> bool {
+                false
+            }
+
+            async fn pass(&self, _: &Credentials, _: Request<'_>) -> Result<Pass, Code> {
+                Ok(Pass::FREE)
+            }
+
+            fn still_holds(&self, _: &Pass) -> Result<(), Code> {
+                Ok(())
+            }
+
+            $(async fn $name(&self, _: Pass, _: $request) -> Result<$response, Code> {
+                Err(Code::AuthNotEnabled)
+            })*
+        }
+    };
+}
+
+nobody! {
+    auth_enable(AuthEnableRequest) -> AuthEnableResponse;
+    auth_disable(AuthDisableRequest) -> AuthDisableResponse;
+    auth_status(AuthStatusRequest) -> AuthStatusResponse;
+    authenticate(AuthenticateRequest) -> AuthenticateResponse;
+    user_add(AuthUserAddRequest) -> AuthUserAddResponse;
+    user_get(AuthUserGetRequest) -> AuthUserGetResponse;
+    user_list(AuthUserListRequest) -> AuthUserListResponse;
+    user_delete(AuthUserDeleteRequest) -> AuthUserDeleteResponse;
+    user_change_password(AuthUserChangePasswordRequest) -> AuthUserChangePasswordResponse;
+    user_grant_role(AuthUserGrantRoleRequest) -> AuthUserGrantRoleResponse;
+    user_revoke_role(AuthUserRevokeRoleRequest) -> AuthUserRevokeRoleResponse;
+    role_add(AuthRoleAddRequest) -> AuthRoleAddResponse;
+    role_get(AuthRoleGetRequest) -> AuthRoleGetResponse;
+    role_list(AuthRoleListRequest) -> AuthRoleListResponse;
+    role_delete(AuthRoleDeleteRequest) -> AuthRoleDeleteResponse;
+    role_grant_permission(AuthRoleGrantPermissionRequest) -> AuthRoleGrantPermissionResponse;
+    role_revoke_permission(AuthRoleRevokePermissionRequest) -> AuthRoleRevokePermissionResponse;
 }
 
 impl Cluster for Fake {

@@ -55,7 +55,7 @@ pub(crate) struct Flag {
 }
 
 const TLS: Support = Support::Refused("TLS is not implemented yet");
-const AUTH: Support = Support::Refused("authentication is not implemented yet");
+const AUTH: Support = Support::Refused("the client of discovery has no authentication yet");
 const TRACING: Support = Support::Refused("distributed tracing is not implemented yet");
 const MLOCK: Support = Support::Refused("locking memory is not implemented yet");
 const PPROF: Support = Support::Refused("profiling over HTTP is not implemented yet");
@@ -160,9 +160,9 @@ pub(crate) const FLAGS: &[Flag] = &[
     flag("tls-max-version", Kind::Text, "", "security", "tls-max-version", TLS),
     flag("tls-min-version", Kind::Text, "TLS1.2", "security", "tls-min-version", TLS),
     flag("trusted-ca-file", Kind::Text, "", "security", "client-transport-security.trusted-ca-file", TLS),
-    flag("auth-token", Kind::Text, "simple", "auth", "auth-token", AUTH),
-    flag("auth-token-ttl", Kind::Uint, "300", "auth", "auth-token-ttl", AUTH),
-    flag("bcrypt-cost", Kind::Uint, "10", "auth", "bcrypt-cost", AUTH),
+    flag("auth-token", Kind::Text, "simple", "auth", "auth-token", Support::Works),
+    flag("auth-token-ttl", Kind::Uint, "300", "auth", "auth-token-ttl", Support::Works),
+    flag("bcrypt-cost", Kind::Uint, "10", "auth", "bcrypt-cost", Support::Works),
     flag("enable-pprof", Kind::Bool, "false", "profiling and monitoring", "enable-pprof", PPROF),
     flag("listen-metrics-urls", Kind::Urls, "", "profiling and monitoring", "listen-metrics-urls", Support::Works),
     flag("metrics", Kind::Text, "basic", "profiling and monitoring", "metrics", Support::Works),

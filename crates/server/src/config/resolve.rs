@@ -18,6 +18,8 @@ const ELECTION_MS_MAX: u64 = 50_000;
 const CORRUPT_CHECK_TIME: Duration = Duration::from_secs(12 * 60 * 60);
 /// Shorter time-outs of peer connections are raised to this, as in etcd.
 const RAFT_TIMEOUT_MIN: Duration = Duration::from_secs(5);
+/// Go's default.
+const BCRYPT_COST: u32 = 10;
 const SNAPSHOT_COUNT: u64 = limits::SNAPSHOT_COUNT_ENTRIES;
 const CATCHUP: u64 = limits::SNAPSHOT_CATCHUP_ENTRIES;
 const GATES: [&str; 11] = [
@@ -107,6 +109,9 @@ pub(super) fn resolve(settings: Settings) -> Result<Config, ConfigError> {
         host_whitelist: words(settings.get("host-whitelist")),
         reuse_port: on(&settings, "socket-reuse-port"),
         metrics_extensive: settings.get("metrics") == "extensive",
+        auth_token: settings.get("auth-token").to_owned(),
+        auth_token_ttl: Duration::from_secs(number(&settings, "auth-token-ttl")),
+        bcrypt_cost: bcrypt_cost(&settings),
         no_fsync: on(&settings, "unsafe-no-fsync"),
         log: log_config(&settings)?,
         feature_gates,
@@ -329,6 +334,12 @@ fn quota_bytes(settings: &Settings) -> i64 {
         Ok(0) | Err(_) => limits::QUOTA_BYTES_DEFAULT,
         Ok(bytes) => bytes,
     }
+}
+
+/// What is out of bounds becomes the default, as in etcd.
+fn bcrypt_cost(settings: &Settings) -> u32 {
+    let cost = u32::try_from(number(settings, "bcrypt-cost")).unwrap_or(0);
+    if (4..=31).contains(&cost) { cost } else { BCRYPT_COST }
 }
 
 fn size(settings: &Settings, name: &str) -> usize {

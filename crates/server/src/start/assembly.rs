@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::Result;
 use ketch_api::{ConnectionConfig, Edge, EdgeConfig};
 use ketch_apply::RequestIds;
+use ketch_auth::AuthStore;
 use ketch_base::{Index, limits};
 use ketch_env::Disk;
 use ketch_env::real::RealDisk;
@@ -24,6 +25,7 @@ use crate::lanes::Lanes;
 use crate::mailbox::{Receiver, Sender, mailbox};
 use crate::member::{Clock, Member, Options};
 use crate::metrics::Counters;
+use crate::passwords::Passwords;
 use crate::progress::Progress;
 use crate::read_gate::ReadGate;
 use crate::threads::{
@@ -31,6 +33,7 @@ use crate::threads::{
     NodeThread, Peers, Place, Pressure, Sinks, Standing, Wake, WatchJob, WatchThread,
     prepare_segments,
 };
+use crate::tokens::Tokens;
 use crate::waiters::Waiters;
 
 /// How long a request may take beside two elections (etcd).
@@ -72,7 +75,8 @@ pub(super) fn assemble(
     let (finished, compacted) =
         tokio::sync::watch::channel(storage.machine.reader().finished_compaction());
     let letters = Letters { node: node_box, backend: backend_box, watch: watch_box };
-    let member = member(&config, &storage, letters, compacted, exit);
+    let auth = auth_parts(&config, &storage)?;
+    let member = member(&config, &storage, letters, compacted, exit, auth);
     let is_restart = storage.machine.applied().0 != Index(0);
     if storage.is_removed {
         member.exit.ask(Ending::Removed);
@@ -120,6 +124,21 @@ struct Letters {
     watch: Sender<WatchJob>,
 }
 
+/// What the member needs to know callers.
+struct AuthParts {
+    store: AuthStore,
+    tokens: Tokens,
+    passwords: Passwords,
+}
+
+fn auth_parts(config: &Config, storage: &Storage) -> Result<AuthParts> {
+    let tokens = Tokens::open(&config.auth_token)?;
+    let store = storage.machine.auth();
+    store.tokens().set_ttl_ms(u64::try_from(config.auth_token_ttl.as_millis())?);
+    let passwords = Passwords::start(config.bcrypt_cost)?;
+    Ok(AuthParts { store, tokens, passwords })
+}
+
 /// The member as the lanes, the peers and the tickers see it.
 fn member(
     config: &Config,
@@ -127,6 +146,7 @@ fn member(
     letters: Letters,
     compacted: tokio::sync::watch::Receiver<i64>,
     exit: Exit,
+    auth: AuthParts,
 ) -> Arc<Member> {
     let machine = &storage.machine;
     let progress = Progress::default();
@@ -147,6 +167,9 @@ fn member(
         backend: storage.backend.clone(),
         reader: machine.reader(),
         lessor: machine.lessor(),
+        auth: auth.store,
+        tokens: auth.tokens,
+        passwords: auth.passwords,
         shared: machine.shared(),
         request_ids: RequestIds::new(storage.member, unix_ms()),
         waiters: Arc::new(Waiters::new(request_timeout(config))),

@@ -1,0 +1,129 @@
+//! Signed tokens: the user, the auth revision and an end, as etcd writes and reads them.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, encode};
+use ketch_auth::Caller;
+use serde::{Deserialize, Serialize};
+
+use super::{JWT_TTL, TokensError};
+use crate::config::duration;
+
+/// The keys of one method.
+pub(crate) struct Jwt {
+    algorithm: Algorithm,
+    /// Only those who have it can give tokens.
+    sign: Option<EncodingKey>,
+    check: DecodingKey,
+    ttl: Duration,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Claims {
+    username: String,
+    revision: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    exp: Option<u64>,
+}
+
+impl Jwt {
+    pub(super) fn open(options: &[(&str, &str)]) -> Result<Self, TokensError> {
+        let option = |name: &str| {
+            let found = options.iter().find(|(known, _)| *known == name);
+            found.map(|(_, value)| *value).filter(|value| !value.is_empty())
+        };
+        let known = ["sign-method", "pub-key", "priv-key", "ttl"];
+        if options.iter().any(|(name, _)| !known.contains(name)) {
+            return Err(TokensError::Options);
+        }
+        let ttl = match option("ttl") {
+            Some(ttl) => duration::parse(ttl).ok_or(TokensError::Options)?,
+            None => JWT_TTL,
+        };
+        let algorithm = algorithm(option("sign-method").ok_or(TokensError::Options)?)?;
+        let private = option("priv-key").map(read).transpose()?;
+        let public = option("pub-key").map(read).transpose()?;
+        let (sign, check) = keys(algorithm, private.as_deref(), public.as_deref())?;
+        Ok(Self { algorithm, sign, check, ttl })
+    }
+
+    /// `None` where there is no key to sign with.
+    pub(super) fn sign(&self, user: &str, revision: u64) -> Option<String> {
+        let end = SystemTime::now() + self.ttl;
+        let exp = end.duration_since(UNIX_EPOCH).ok()?.as_secs();
+        let claims = Claims { username: user.to_owned(), revision, exp: Some(exp) };
+        encode(&Header::new(self.algorithm), &claims, self.sign.as_ref()?).ok()
+    }
+
+    /// Signed by our key with our method, and not over.
+    pub(super) fn verify(&self, token: &str) -> Option<Caller> {
+        let mut validation = Validation::new(self.algorithm);
+        validation.leeway = 0;
+        validation.validate_nbf = true;
+        validation.validate_aud = false;
+        validation.required_spec_claims.clear();
+        let claims = decode::<Claims>(token, &self.check, &validation).ok()?.claims;
+        Some(Caller { user: claims.username, revision: claims.revision })
+    }
+}
+
+fn read(path: &str) -> Result<Vec<u8>, TokensError> {
+    std::fs::read(path).map_err(|source| TokensError::File { path: path.to_owned(), source })
+}
+
+fn algorithm(name: &str) -> Result<Algorithm, TokensError> {
+    Ok(match name {
+        "HS256" => Algorithm::HS256,
+        "HS384" => Algorithm::HS384,
+        "HS512" => Algorithm::HS512,
+        "RS256" => Algorithm::RS256,
+        "RS384" => Algorithm::RS384,
+        "RS512" => Algorithm::RS512,
+        "PS256" => Algorithm::PS256,
+        "PS384" => Algorithm::PS384,
+        "PS512" => Algorithm::PS512,
+        "ES256" => Algorithm::ES256,
+        "ES384" => Algorithm::ES384,
+        "EdDSA" => Algorithm::EdDSA,
+        other => return Err(TokensError::Method(other.to_owned())),
+    })
+}
+
+type Keys = (Option<EncodingKey>, DecodingKey);
+
+fn keys(
+    algorithm: Algorithm,
+    private: Option<&[u8]>,
+    public: Option<&[u8]>,
+) -> Result<Keys, TokensError> {
+    use Algorithm::{ES256, ES384, EdDSA, HS256, HS384, HS512};
+    let bad = |_| TokensError::Key;
+    if matches!(algorithm, HS256 | HS384 | HS512) {
+        let secret = private.filter(|secret| !secret.is_empty()).ok_or(TokensError::Key)?;
+        let check = DecodingKey::from_secret(secret);
+        return Ok((Some(EncodingKey::from_secret(secret)), check));
+    }
+    let sign = |pem: &[u8]| match algorithm {
+        ES256 | ES384 => EncodingKey::from_ec_pem(pem),
+        EdDSA => EncodingKey::from_ed_pem(pem),
+        _ => EncodingKey::from_rsa_pem(pem),
+    };
+    let check = |pem: &[u8]| match algorithm {
+        ES256 | ES384 => DecodingKey::from_ec_pem(pem),
+        EdDSA => DecodingKey::from_ed_pem(pem),
+        _ => DecodingKey::from_rsa_pem(pem),
+    };
+    let sign = private.map(sign).transpose().map_err(bad)?;
+    let check = match (public, &sign) {
+        (Some(public), _) => check(public).map_err(bad)?,
+        (None, Some(sign)) => of_private(sign, algorithm).ok_or(TokensError::Key)?,
+        (None, None) => return Err(TokensError::Key),
+    };
+    Ok((sign, check))
+}
+
+/// The public half, where it was not given.
+fn of_private(sign: &EncodingKey, algorithm: Algorithm) -> Option<DecodingKey> {
+    let public = jsonwebtoken::jwk::Jwk::from_encoding_key(sign, algorithm).ok()?;
+    DecodingKey::from_jwk(&public).ok()
+}
