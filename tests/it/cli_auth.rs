@@ -1,5 +1,5 @@
-//! `auth *`, `user *`, `role *` and the flags that name a user, two ways: what the real etcdctl says
-//! on the real etcd is right; ketchctl on another is judged.
+//! `auth *`, `user *`, `role *` and the flags that name a user, two ways: what the real etcdctl
+//! says on the real etcd is right; ketchctl on another is judged.
 
 use std::path::Path;
 use std::thread;
