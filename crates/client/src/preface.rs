@@ -44,6 +44,29 @@ pub(crate) struct Heard<S> {
     first: Option<oneshot::Sender<Word>>,
 }
 
+impl<S: AsyncRead + Unpin> Heard<S> {
+    /// A write that fails first: the reason may lie unread, and is worth more than a broken pipe.
+    fn after<T>(
+        &mut self,
+        context: &mut Context<'_>,
+        written: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        if let Poll::Ready(Err(error)) = &written
+            && let Some(first) = self.first.take()
+        {
+            let mut bytes = [0; 1024];
+            let mut buffer = ReadBuf::new(&mut bytes);
+            let word = match Pin::new(&mut self.stream).poll_read(context, &mut buffer) {
+                Poll::Ready(Err(reason)) => ketch_tls::explain(&reason),
+                _ => ketch_tls::explain(error),
+            };
+            // Nobody listens any more when the dial was given up.
+            let _ = first.send(Err(word));
+        }
+        written
+    }
+}
+
 impl<S: AsyncRead + Unpin> AsyncRead for Heard<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
@@ -67,13 +90,14 @@ impl<S: AsyncRead + Unpin> AsyncRead for Heard<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Heard<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Heard<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.after(context, written)
     }
 
     fn poll_write_vectored(
@@ -81,7 +105,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Heard<S> {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
+        let written = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
+        self.after(context, written)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -89,7 +114,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Heard<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
+        let written = Pin::new(&mut self.stream).poll_flush(context);
+        self.after(context, written)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
