@@ -157,7 +157,7 @@ async fn addresses() {
             &[],
             whole(b""),
             200,
-            "12 AuthEnable is not implemented: this server has no authentication yet",
+            "9 etcdserver: authentication is not enabled",
         ),
         ("/grpc.health.v1.Health/Check", &[], whole(b"\x0a\x01x"), 200, "5 unknown service"),
     ])
