@@ -294,6 +294,7 @@ impl Client {
             method,
             target: self.pool.target(),
             peer: peer.as_ref().map(|(remote, local)| (remote.as_str(), local.as_str())),
+            secure: link.is_some_and(|link| link.secure),
             attempt,
             code,
             message,

@@ -20,6 +20,8 @@ pub struct Failure<'a> {
     pub target: &'a str,
     /// Remote and local address of the connection, where there was one.
     pub peer: Option<(&'a str, &'a str)>,
+    /// Whether that connection was secured.
+    pub secure: bool,
     /// 0 for the first try.
     pub attempt: u32,
     /// Status of the attempt.

@@ -35,7 +35,7 @@ pub(crate) enum Dial {
 
 impl Endpoint {
     /// `http://`, `https://` and no scheme are TCP, `unix:` and `unixs:` are socket paths. What
-    /// cannot be an address is kept and fails when dialled, so that the other endpoints still serve.
+    /// cannot be an address is kept and fails when dialled: the other endpoints still serve.
     pub(crate) fn parse(given: &str) -> Self {
         let text = given.trim();
         let unix = [("unix:", Secure::IfConfigured), ("unixs:", Secure::Always)];

@@ -23,6 +23,7 @@ pub(crate) struct Link {
     pub(crate) peer: Arc<Mutex<(String, String)>>,
     /// Which endpoint of the pool it belongs to.
     pub(crate) index: usize,
+    pub(crate) secure: bool,
 }
 
 /// How connections are made.
@@ -80,6 +81,7 @@ impl Dialer {
             Secure::Always => self.demanded.clone(),
         };
         let origin = authority(endpoint, if identity.is_some() { "https" } else { "http" });
+        let secure = identity.is_some();
         let way = Way { endpoint: endpoint.clone(), identity, seen: peer.clone(), herald };
         let connector = tower::service_fn(move |_: Uri| {
             let way = way.clone();
@@ -97,7 +99,7 @@ impl Dialer {
         spoken.heard().await.map_err(|why| {
             format!("connection error: desc = \"error reading server preface: {why}\"")
         })?;
-        Ok(Link { channel, peer, index })
+        Ok(Link { channel, peer, index, secure })
     }
 }
 

@@ -44,6 +44,19 @@ pub(crate) struct Heard<S> {
     first: Option<oneshot::Sender<Word>>,
 }
 
+/// The first frame is one of settings, which are fewer than 65,536 bytes.
+fn greeting(first: Option<&u8>) -> Word {
+    match first {
+        Some(0) => Ok(()),
+        Some(&TLS_ALERT) => Err("the server demands transport security".to_owned()),
+        Some(_) => Err("the server does not speak HTTP/2".to_owned()),
+        None => Err("EOF".to_owned()),
+    }
+}
+
+/// How a refusal of TLS begins, in clear.
+const TLS_ALERT: u8 = 0x15;
+
 impl<S: AsyncRead + Unpin> Heard<S> {
     /// A write that fails first: the reason may lie unread, and is worth more than a broken pipe.
     fn after<T>(
@@ -79,8 +92,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Heard<S> {
             && let Some(first) = self.first.take()
         {
             let word = match result {
-                Ok(()) if buffer.filled().len() > before => Ok(()),
-                Ok(()) => Err("EOF".to_owned()),
+                Ok(()) => greeting(buffer.filled().get(before)),
                 Err(error) => Err(ketch_tls::explain(error)),
             };
             // Nobody listens any more when the dial was given up.

@@ -160,9 +160,10 @@ fn setting(name: &str, value: &str) -> String {
 
 fn log_failure(logger: &str, failure: &CallFailure<'_>) {
     let target = format!("etcd-endpoints://0x0/{}", failure.target);
+    let how = if failure.secure { "tls" } else { "insecure" };
     let peer = match failure.peer {
         Some((remote, local)) => {
-            format!("Peer{{Addr: '{remote}', LocalAddr: '{local}', AuthInfo: 'insecure'}}")
+            format!("Peer{{Addr: '{remote}', LocalAddr: '{local}', AuthInfo: '{how}'}}")
         }
         None => "Peer{Addr: <nil>, LocalAddr: <nil>, AuthInfo: <nil>}".to_owned(),
     };

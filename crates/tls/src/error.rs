@@ -82,7 +82,8 @@ pub enum Error {
     },
     /// Common names and host names at once.
     #[error(
-        "AllowedCNs and AllowedHostnames are mutually exclusive (cns=[{names}], hostnames=[{hosts}])"
+        "AllowedCNs and AllowedHostnames are mutually exclusive \
+         (cns=[{names}], hostnames=[{hosts}])"
     )]
     AllowedBoth {
         /// Quoted common names.

@@ -1,9 +1,13 @@
 //! etcd's rule for members: a certificate that names addresses or hosts must come from one of them.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use crate::PeerCertificate;
 use crate::rules::quoted;
+
+/// Longest wait for the names of an address; well below the limit of a handshake.
+const REVERSE_LIMIT: Duration = Duration::from_secs(3);
 
 /// Holds the names of a certificate against the address it came from. A certificate that names
 /// nothing may come from anywhere. The error is etcd's sentence.
@@ -43,9 +47,9 @@ fn named(name: &str, patterns: &[String]) -> bool {
 async fn reverse(remote: IpAddr) -> Vec<String> {
     let Ok(builder) = hickory_resolver::TokioResolver::builder_tokio() else { return Vec::new() };
     let Ok(resolver) = builder.build() else { return Vec::new() };
-    match resolver.reverse_lookup(remote).await {
-        Ok(found) => found.answers().iter().map(|record| record.data.to_string()).collect(),
-        Err(_) => Vec::new(),
+    match tokio::time::timeout(REVERSE_LIMIT, resolver.reverse_lookup(remote)).await {
+        Ok(Ok(found)) => found.answers().iter().map(|record| record.data.to_string()).collect(),
+        Ok(Err(_)) | Err(_) => Vec::new(),
     }
 }
 
