@@ -77,6 +77,21 @@ impl<T> Sender<T> {
         self.put(&mut state, letter);
     }
 
+    /// Puts letters in together, waiting while the box is full; they may go above its limit.
+    pub(crate) fn send_all(&self, letters: impl Iterator<Item = T>) {
+        let mut letters = letters.peekable();
+        if letters.peek().is_none() {
+            return;
+        }
+        let mut state = self.0.state.lock();
+        while state.queue.len() >= self.0.limit && !state.closed {
+            state.senders_wait += 1;
+            self.0.emptied.wait(&mut state);
+            state.senders_wait -= 1;
+        }
+        letters.for_each(|letter| self.put(&mut state, letter));
+    }
+
     /// Puts a letter in, or gives it back when the box is full or its receiver is gone.
     pub(crate) fn try_send(&self, letter: T) -> Result<(), T> {
         let mut state = self.0.state.lock();
@@ -189,6 +204,16 @@ mod tests {
         drop(receiver);
         assert_eq!(sender.try_send(4), Err(4));
         sender.send(5);
+    }
+
+    #[test]
+    fn letters_together_wait_once() {
+        let (sender, receiver) = mailbox(1);
+        sender.send_all([1, 2, 3].into_iter());
+        sender.send_all(std::iter::empty());
+        let mut got = Vec::new();
+        receiver.receive(&mut got, None);
+        assert_eq!(got, [1, 2, 3]);
     }
 
     #[test]

@@ -55,15 +55,28 @@ pub(crate) struct Sinks {
     pub(crate) warning: Duration,
 }
 
+/// Entries above which queued jobs are not put together any more: whoever waits for the first
+/// should not wait for all.
+const JOB_ENTRIES: usize = 256;
+
 impl ApplyThread {
     /// Runs until told to stop.
     pub(crate) fn run(mut self) {
         let mut tasks = Vec::new();
         loop {
             self.tasks.receive(&mut tasks, None);
-            for task in tasks.drain(..) {
+            let mut waiting = tasks.drain(..).peekable();
+            while let Some(task) = waiting.next() {
                 match task {
-                    ApplyTask::Entries(job) => self.apply(job),
+                    ApplyTask::Entries(mut job) => {
+                        // Jobs that queued up behind each other share their wake-ups.
+                        while let Some(ApplyTask::Entries(next)) = waiting.next_if(|next| {
+                            matches!(next, ApplyTask::Entries(_)) && job.entries.len() < JOB_ENTRIES
+                        }) {
+                            job.entries.extend(next.entries);
+                        }
+                        self.apply(job);
+                    }
                     ApplyTask::Install(metadata) => self.install(&metadata),
                     ApplyTask::Leading(true) => {
                         let extend = u64::try_from(self.lease_extend.as_millis()).unwrap_or(0);
@@ -81,17 +94,12 @@ impl ApplyThread {
         let backend = &sinks.backend;
         sinks.pressure.wait(|| backend.buffered_bytes());
         let mut since = Instant::now();
-        let standing = &self.standing;
-        let mut changes = Vec::new();
-        let event = self.worker.run(job, &mut |mut applied| {
-            let (op, is_ok) = (applied.op, applied.result.is_ok());
-            if applied.change.take().is_some() {
-                changes.extend(sinks.deliver_change(standing, applied));
-            } else {
-                sinks.deliver(applied);
-            }
-            since = sinks.note_end(op, is_ok, since);
+        let mut done = Vec::with_capacity(job.entries.len());
+        let event = self.worker.run(job, &mut |applied| {
+            since = sinks.note_end(applied.op, applied.result.is_ok(), since);
+            done.push(applied);
         });
+        let changes = sinks.deliver(&self.standing, done);
         match event {
             Ok(event) => self.node.send_above_limit(event.into()),
             Err(error) => fatal("failed to apply a committed entry", &error),
@@ -146,32 +154,32 @@ impl ApplyThread {
 }
 
 impl Sinks {
-    /// A membership change; its answer is to wait until the node has heard of it.
-    fn deliver_change(
-        &self,
-        standing: &Standing,
-        applied: Applied,
-    ) -> Option<(RequestId, Outcome)> {
-        standing.changed();
-        self.progress.set_applied(applied.index.0);
-        Some((applied.request?, applied.result))
-    }
-
-    fn deliver(&self, applied: Applied) {
-        self.count(&applied);
-        if let Some(committed) = applied.committed {
-            self.watch.send(WatchJob::Committed(committed));
-        }
-        if matches!(applied.result, Ok(Answer::Compaction(_))) {
+    /// Hands out what a job came to: events first, then answers, each receiver woken once. Gives
+    /// the answers of membership changes, which have to wait until the node has heard of them.
+    fn deliver(&self, standing: &Standing, mut done: Vec<Applied>) -> Vec<(RequestId, Outcome)> {
+        done.iter().for_each(|applied| self.count(applied));
+        let commits = done.iter_mut().filter_map(|applied| applied.committed.take());
+        self.watch.send_all(commits.map(WatchJob::Committed));
+        if done.iter().any(|applied| matches!(applied.result, Ok(Answer::Compaction(_)))) {
             let _ = self.compactor.try_send(Wake::Work);
         }
-        if applied.over_quota {
+        if done.iter().any(|applied| applied.over_quota) {
             self.member.raise_no_space();
         }
-        self.progress.set_applied(applied.index.0);
-        if let Some(id) = applied.request {
-            self.waiters.answer(id, applied.result);
+        if done.iter().any(|applied| applied.change.is_some()) {
+            standing.changed();
         }
+        if let Some(last) = done.last() {
+            self.progress.set_applied(last.index.0);
+        }
+        let (changes, others): (Vec<_>, Vec<_>) =
+            done.into_iter().partition(|applied| applied.change.is_some());
+        for applied in others {
+            if let Some(id) = applied.request {
+                self.waiters.answer(id, applied.result);
+            }
+        }
+        changes.into_iter().filter_map(|applied| Some((applied.request?, applied.result))).collect()
     }
 
     fn note_end(&self, op: &'static str, is_ok: bool, since: Instant) -> Instant {
