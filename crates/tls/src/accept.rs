@@ -82,7 +82,9 @@ impl Acceptor {
         let peer = leaf.and_then(PeerCertificate::read);
         let asked = self.identity.alpn == Alpn::Peers && !self.identity.rules.skip_client_san;
         if let (true, Some(peer), Some(remote)) = (asked, &peer, remote) {
-            san::check(peer, remote.ip()).await.map_err(HandshakeError::Address)?;
+            let checked = san::check(peer, remote.ip()).await;
+            let peer = || Box::new(peer.clone());
+            checked.map_err(|reason| HandshakeError::Address { reason, peer: peer() })?;
         }
         Ok(Accepted { stream: TlsStream::Server(stream), peer, http2 })
     }

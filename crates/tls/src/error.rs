@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::PeerCertificate;
+
 /// A configuration that cannot be used. Texts are etcd's where it has them.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -132,8 +134,13 @@ pub enum HandshakeError {
     #[error("tls: \"{0}\" is not a server name")]
     ServerName(String),
     /// The certificate does not belong to the address it came from.
-    #[error("{0}")]
-    Address(String),
+    #[error("{reason}")]
+    Address {
+        /// etcd's sentence.
+        reason: String,
+        /// The certificate that was shown; etcd's log line tells its names.
+        peer: Box<PeerCertificate>,
+    },
     /// The protocol failed; the text says how.
     #[error("{0}")]
     Protocol(String),
