@@ -16,9 +16,9 @@ pub struct Settings {
     pub snapshot_count_entries: u64,
     /// Entries kept behind the durable state for followers that lag.
     pub catchup_entries: u64,
-    /// Entry bytes the log tail may hold in memory. Above it nothing is taken, neither proposals nor
-    /// a leader's entries, until applied entries have become durable. A quarter of it may be kept
-    /// for followers that lag, three quarters for those that are being sent a snapshot.
+    /// Entry bytes the log tail may hold in memory. Above it nothing is taken, neither proposals
+    /// nor a leader's entries, until applied entries have become durable. A quarter of it may be
+    /// kept for followers that lag, three quarters for those that are being sent a snapshot.
     pub tail_bytes: usize,
     /// Ticks a proposal or read waits for a leader before it is refused as timed out.
     pub wait_ticks: u64,

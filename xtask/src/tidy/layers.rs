@@ -46,7 +46,7 @@ const OUTSIDE: &[(&str, &[&str])] = &[
     ("lease", &["bytes", "prost", "thiserror", "parking_lot"]),
     ("auth", &["bytes", "prost", "thiserror", "parking_lot"]),
     ("apply", &["bytes", "prost", "thiserror", "serde", "serde_json", "sha1", "parking_lot"]),
-    ("node", &["bytes", "prost", "thiserror"]),
+    ("node", &["bytes", "prost", "thiserror", "serde", "serde_json"]),
 ];
 
 /// Reads the manifests and compares normal dependencies with the tables.

@@ -18,6 +18,8 @@ const ELECTION_MS_MAX: u64 = 50_000;
 const CORRUPT_CHECK_TIME: Duration = Duration::from_secs(12 * 60 * 60);
 /// Shorter time-outs of peer connections are raised to this, as in etcd.
 const RAFT_TIMEOUT_MIN: Duration = Duration::from_secs(5);
+/// etcd's default: ten minutes.
+const PROGRESS_NOTIFY_MS: u64 = 10 * 60 * 1000;
 /// Go's default.
 const BCRYPT_COST: u32 = 10;
 const SNAPSHOT_COUNT: u64 = limits::SNAPSHOT_COUNT_ENTRIES;
@@ -52,10 +54,7 @@ pub(super) fn resolve(settings: Settings) -> Result<Config, ConfigError> {
         data_dir,
         wal_dir,
         listen_client_urls: listen_urls(&settings, "listen-client-urls")?,
-        advertise_client_urls: advertised(
-            "advertise-client-urls",
-            settings.get("advertise-client-urls"),
-        )?,
+        advertise_client_urls: advertised_clients(&settings)?,
         listen_peer_urls: listen_urls(&settings, "listen-peer-urls")?,
         listen_metrics_urls: listen_urls(&settings, "listen-metrics-urls")?,
         initial_cluster: clustering.members,
@@ -84,25 +83,14 @@ pub(super) fn resolve(settings: Settings) -> Result<Config, ConfigError> {
         quota_bytes: quota_bytes(&settings),
         request_bytes_max: size(&settings, "max-request-bytes"),
         txn_ops_max: size(&settings, "max-txn-ops"),
-        concurrent_streams_max: u32::try_from(number(&settings, "max-concurrent-streams"))
-            .unwrap_or(u32::MAX),
+        concurrent_streams_max: concurrent_streams_max(&settings),
         keepalive_interval: time(&settings, "grpc-keepalive-interval"),
         keepalive_timeout: time(&settings, "grpc-keepalive-timeout"),
         auto_compaction: auto_compaction(&settings)?,
-        backend_batch_interval: positive_time(
-            time(&settings, "backend-batch-interval"),
-            limits::BACKEND_BATCH_INTERVAL_MS,
-        ),
-        compaction_batch_rows: positive(
-            &settings,
-            "compaction-batch-limit",
-            limits::COMPACTION_BATCH_ROWS,
-        ),
+        backend_batch_interval: batch_interval(&settings),
+        compaction_batch_rows: compaction_batch_rows(&settings),
         compaction_sleep: time(&settings, "compaction-sleep-interval"),
-        progress_notify_interval: positive_time(
-            time(&settings, "watch-progress-notify-interval"),
-            10 * 60 * 1000,
-        ),
+        progress_notify_interval: progress_notify_interval(&settings),
         warning_apply: time(&settings, "warning-apply-duration"),
         warning_unary: time(&settings, "warning-unary-request-duration"),
         cors: words(settings.get("cors")),
@@ -118,6 +106,27 @@ pub(super) fn resolve(settings: Settings) -> Result<Config, ConfigError> {
         name,
         warnings: settings.warnings,
     })
+}
+
+fn advertised_clients(settings: &Settings) -> Result<Vec<String>, ConfigError> {
+    advertised("advertise-client-urls", settings.get("advertise-client-urls"))
+}
+
+fn concurrent_streams_max(settings: &Settings) -> u32 {
+    u32::try_from(number(settings, "max-concurrent-streams")).unwrap_or(u32::MAX)
+}
+
+fn batch_interval(settings: &Settings) -> Duration {
+    let given = time(settings, "backend-batch-interval");
+    positive_time(given, limits::BACKEND_BATCH_INTERVAL_MS)
+}
+
+fn compaction_batch_rows(settings: &Settings) -> usize {
+    positive(settings, "compaction-batch-limit", limits::COMPACTION_BATCH_ROWS)
+}
+
+fn progress_notify_interval(settings: &Settings) -> Duration {
+    positive_time(time(settings, "watch-progress-notify-interval"), PROGRESS_NOTIFY_MS)
 }
 
 /// What was said of a gate: by its name, or with all of its kind.
