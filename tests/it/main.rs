@@ -1,5 +1,8 @@
 //! Integration tests: the running programs, over the wire.
 
+mod auth_cluster;
+mod auth_matrix;
+mod auth_tokens;
 mod bad_connections;
 mod bad_requests;
 mod bad_starts;

@@ -57,6 +57,7 @@ pub type Answer<A> = Result<A, Refusal>;
 pub struct Rpc {
     channel: Channel,
     needs_leader: bool,
+    token: Option<(&'static str, String)>,
 }
 
 /// The client's end of a stream in both directions; dropping it ends the stream.
@@ -73,7 +74,7 @@ impl Rpc {
     /// When nothing accepts within five seconds.
     pub async fn connect(endpoint: &str) -> Result<Self> {
         let channel = channel(endpoint)?.connect().await.context("connecting to the member")?;
-        Ok(Self { channel, needs_leader: false })
+        Ok(Self { channel, needs_leader: false, token: None })
     }
 
     /// Connects with the first call, and again after each loss.
@@ -81,7 +82,7 @@ impl Rpc {
     /// # Errors
     /// When `endpoint` is no URL.
     pub fn lazy(endpoint: &str) -> Result<Self> {
-        Ok(Self { channel: channel(endpoint)?.connect_lazy(), needs_leader: false })
+        Ok(Self { channel: channel(endpoint)?.connect_lazy(), needs_leader: false, token: None })
     }
 
     /// The same connection with `hasleader: true` in each call's metadata.
@@ -90,10 +91,21 @@ impl Rpc {
         Self { needs_leader: true, ..self.clone() }
     }
 
+    /// The same connection with a token in each call's metadata, under the name `field`.
+    #[must_use]
+    pub fn with_token(&self, field: &'static str, token: &str) -> Self {
+        Self { token: Some((field, token.to_owned())), ..self.clone() }
+    }
+
     fn request<T>(&self, message: T) -> Request<T> {
         let mut request = Request::new(message);
         if self.needs_leader {
             request.metadata_mut().insert("hasleader", MetadataValue::from_static("true"));
+        }
+        if let Some((field, token)) = &self.token
+            && let Ok(token) = token.parse()
+        {
+            request.metadata_mut().insert(*field, token);
         }
         request
     }

@@ -20,6 +20,14 @@ pub trait Cluster: Send + Sync + 'static {
         request: MemberListRequest,
     ) -> impl Future<Output = Result<MemberListResponse, Code>> + Send;
 
+    /// What can be said of an addition from the request alone; asked before the gate (etcd).
+    ///
+    /// # Errors
+    /// `MemberBadURLs`.
+    fn check_member_add(&self, _request: &MemberAddRequest) -> Result<(), Code> {
+        Ok(())
+    }
+
     /// Adds a member.
     ///
     /// # Errors

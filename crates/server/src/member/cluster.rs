@@ -28,6 +28,10 @@ impl Cluster for Member {
         Ok(MemberListResponse { header: Some(self.header_bare()), members })
     }
 
+    fn check_member_add(&self, request: &MemberAddRequest) -> Result<(), Code> {
+        checked_urls(&request.peer_ur_ls).map(drop)
+    }
+
     async fn member_add(&self, request: MemberAddRequest) -> Result<MemberAddResponse, Code> {
         let peer_urls = checked_urls(&request.peer_ur_ls)?;
         self.may_add(request.is_learner)?;
