@@ -1,5 +1,7 @@
 //! Signed tokens: the user, the auth revision and an end, as etcd writes and reads them.
 
+mod sec1;
+
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, encode};
@@ -104,7 +106,10 @@ fn keys(
         return Ok((Some(EncodingKey::from_secret(secret)), check));
     }
     let sign = |pem: &[u8]| match algorithm {
-        ES256 | ES384 => EncodingKey::from_ec_pem(pem),
+        ES256 | ES384 => sec1::der_of(pem, algorithm).map_or_else(
+            || EncodingKey::from_ec_pem(pem),
+            |der| Ok(EncodingKey::from_ec_der(&der)),
+        ),
         EdDSA => EncodingKey::from_ed_pem(pem),
         _ => EncodingKey::from_rsa_pem(pem),
     };
@@ -116,6 +121,8 @@ fn keys(
     let sign = private.map(sign).transpose().map_err(bad)?;
     let check = match (public, &sign) {
         (Some(public), _) => check(public).map_err(bad)?,
+        // The library cannot make one out of the other for this method.
+        (None, Some(_)) if algorithm == EdDSA => return Err(TokensError::Key),
         (None, Some(sign)) => of_private(sign, algorithm).ok_or(TokensError::Key)?,
         (None, None) => return Err(TokensError::Key),
     };
