@@ -168,7 +168,7 @@ where
     Q: Message + Default + Content,
     R: Message,
     Status: From<E>,
-    F: FnOnce(Pass, Q) -> D,
+    F: FnOnce(Pass, Q) -> D + Send,
     D: Future<Output = Result<R, E>> + Send,
 {
     checked(edge, call, |_| Ok(()), serve).await
@@ -187,16 +187,22 @@ where
     Q: Message + Default + Content,
     R: Message,
     Status: From<E>,
-    F: FnOnce(Pass, Q) -> D,
+    F: FnOnce(Pass, Q) -> D + Send,
     D: Future<Output = Result<R, E>> + Send,
 {
     let timeout = call.metadata.timeout;
     let outcome = match call.request::<Q, P>(edge).await {
         Ok(request) => match check(&request) {
-            Ok(()) => match within::<_, Code>(timeout, call.pass(edge, &request)).await {
-                Ok(pass) => within(timeout, serve(pass, request)).await,
-                Err(status) => Err(status),
-            },
+            Ok(()) => {
+                let credentials = &call.metadata.credentials;
+                let method = call.record.meter.method;
+                let answer = async move {
+                    let pass = gate::pass(&*edge.ports, credentials, method, &request).await;
+                    let pass = pass.map_err(<Status as From<Code>>::from)?;
+                    serve(pass, request).await.map_err(<Status as From<E>>::from)
+                };
+                within::<_, Status>(timeout, answer).await
+            }
             Err(code) => Err(code.into()),
         },
         Err(status) => Err(status),

@@ -9,6 +9,7 @@ use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint};
 
 use super::call::{Call, Outlet, checked, head, refusal, unary, within};
 use super::frames::{Inbound, fits, put_header};
+use super::gate;
 use super::range_body::{Answer, surroundings};
 use crate::body::Body;
 use crate::checks;
@@ -28,10 +29,14 @@ pub(super) async fn range<P: Ports, B: Inbound>(
             Err(Code::NotSupportedForLearner.into())
         }
         Ok(request) => match checks::range(&request) {
-            Ok(()) => match within(timeout, call.pass(edge, &request)).await {
-                Ok(pass) => within(timeout, edge.ports.range(pass, request)).await,
-                Err(status) => Err(status),
-            },
+            Ok(()) => {
+                let credentials = &call.metadata.credentials;
+                let answer = async move {
+                    let pass = gate::pass(&*edge.ports, credentials, Method::Range, &request);
+                    edge.ports.range(pass.await?, request).await
+                };
+                within(timeout, answer).await
+            }
             Err(code) => Err(code.into()),
         },
         Err(status) => Err(status),

@@ -61,7 +61,6 @@ fn refusals() {
     check("--log-format foo", "unknown log format: foo, supported values json, console");
     check("--config-file missing", "open missing: no such file or directory");
     check("--cert-file x", "--cert-file: TLS is not implemented yet");
-    check("--auth-token jwt", "--auth-token: authentication is not implemented yet");
     check(
         "--feature-gates LeaseCheckpointPersist=true",
         "enabling feature gate LeaseCheckpointPersist requires enabling feature gate \
@@ -140,7 +139,10 @@ fn members_and_how_they_are_found() {
     check("--discovery-endpoints h:1", Err(both));
     check("--discovery-token x", Err(both));
     check("--discovery-cacert f", Err("--discovery-cacert: TLS is not implemented yet"));
-    check("--discovery-user u", Err("--discovery-user: authentication is not implemented yet"));
+    check(
+        "--discovery-user u",
+        Err("--discovery-user: the client of discovery has no authentication yet"),
+    );
 }
 
 #[test]
