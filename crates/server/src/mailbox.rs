@@ -1,12 +1,17 @@
 //! Bounded mailboxes between threads: the receiver takes everything that is there at once.
 //!
-//! One lock and one wake-up a batch; a sender wakes the receiver only if it sleeps.
+//! One lock and one wake-up a batch; a sender wakes the receiver only if it sleeps. A receiver that
+//! has nothing to do with some letters for now says so by sleeping patiently: those that are marked
+//! patient then gather until something else wakes it, or until they are too many.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
+
+/// Patient letters that gather before a patient sleeper is woken all the same.
+const PATIENT_LETTERS: usize = 64;
 
 /// The sending half; clones share the box.
 pub(crate) struct Sender<T>(Arc<Shared<T>>);
@@ -35,6 +40,8 @@ struct Shared<T> {
 struct State<T> {
     queue: VecDeque<T>,
     receiver_sleeps: bool,
+    /// Patient letters need not wake it.
+    receiver_is_patient: bool,
     senders_wait: usize,
     senders: usize,
     closed: bool,
@@ -46,6 +53,7 @@ pub(crate) fn mailbox<T>(limit: usize) -> (Sender<T>, Receiver<T>) {
         state: Mutex::new(State {
             queue: VecDeque::new(),
             receiver_sleeps: false,
+            receiver_is_patient: false,
             senders_wait: 0,
             senders: 1,
             closed: false,
@@ -77,8 +85,8 @@ impl<T> Sender<T> {
         self.put(&mut state, letter);
     }
 
-    /// Puts letters in together, waiting while the box is full; they may go above its limit.
-    pub(crate) fn send_all(&self, letters: impl Iterator<Item = T>) {
+    /// Puts patient letters in together, waiting while the box is full; they may go above its limit.
+    pub(crate) fn send_all_patiently(&self, letters: impl Iterator<Item = T>) {
         let mut letters = letters.peekable();
         if letters.peek().is_none() {
             return;
@@ -89,7 +97,13 @@ impl<T> Sender<T> {
             self.0.emptied.wait(&mut state);
             state.senders_wait -= 1;
         }
-        letters.for_each(|letter| self.put(&mut state, letter));
+        letters.for_each(|letter| self.put_patiently(&mut state, letter));
+    }
+
+    /// As [`Sender::send_above_limit`], for a letter that can wait for the next one.
+    pub(crate) fn send_patiently_above_limit(&self, letter: T) {
+        let mut state = self.0.state.lock();
+        self.put_patiently(&mut state, letter);
     }
 
     /// Puts a letter in, or gives it back when the box is full or its receiver is gone.
@@ -125,6 +139,18 @@ impl<T> Sender<T> {
         self.0.state.lock().closed
     }
 
+    fn put_patiently(&self, state: &mut State<T>, letter: T) {
+        if state.closed {
+            return;
+        }
+        let waits = state.receiver_is_patient && state.queue.len() < PATIENT_LETTERS;
+        if waits {
+            state.queue.push_back(letter);
+        } else {
+            self.put(state, letter);
+        }
+    }
+
     fn put(&self, state: &mut State<T>, letter: T) {
         if state.closed {
             return;
@@ -141,7 +167,18 @@ impl<T> Receiver<T> {
     /// Moves all letters to `into`; waits for the first one until `deadline` (`None`: for ever).
     /// Nothing comes without a deadline only when every sender is gone.
     pub(crate) fn receive(&self, into: &mut Vec<T>, deadline: Option<Instant>) {
+        self.sleep(into, deadline, false);
+    }
+
+    /// As [`Receiver::receive`], but patient letters alone do not end the sleep before the deadline
+    /// unless they become many.
+    pub(crate) fn receive_patiently(&self, into: &mut Vec<T>, deadline: Option<Instant>) {
+        self.sleep(into, deadline, true);
+    }
+
+    fn sleep(&self, into: &mut Vec<T>, deadline: Option<Instant>, is_patient: bool) {
         let mut state = self.0.state.lock();
+        state.receiver_is_patient = is_patient;
         while state.queue.is_empty() && state.senders > 0 {
             state.receiver_sleeps = true;
             match deadline {
@@ -154,6 +191,7 @@ impl<T> Receiver<T> {
             }
         }
         state.receiver_sleeps = false;
+        state.receiver_is_patient = false;
         into.extend(state.queue.drain(..));
         if state.senders_wait > 0 {
             self.0.emptied.notify_all();
@@ -209,11 +247,43 @@ mod tests {
     #[test]
     fn letters_together_wait_once() {
         let (sender, receiver) = mailbox(1);
-        sender.send_all([1, 2, 3].into_iter());
-        sender.send_all(std::iter::empty());
+        sender.send_all_patiently([1, 2, 3].into_iter());
+        sender.send_all_patiently(std::iter::empty());
         let mut got = Vec::new();
         receiver.receive(&mut got, None);
         assert_eq!(got, [1, 2, 3]);
+    }
+
+    #[test]
+    fn patient_letters_come_with_the_next_one() {
+        let (sender, receiver) = mailbox(8);
+        let reader = std::thread::spawn(move || {
+            let mut got = Vec::new();
+            receiver.receive_patiently(&mut got, None);
+            got
+        });
+        while !sender.0.state.lock().receiver_sleeps {
+            std::thread::yield_now();
+        }
+        sender.send_patiently_above_limit(1);
+        assert!(sender.0.state.lock().receiver_sleeps, "nobody was woken");
+        sender.send(2);
+        assert_eq!(reader.join().unwrap(), [1, 2]);
+    }
+
+    #[test]
+    fn many_patient_letters_wake() {
+        let (sender, receiver) = mailbox(1000);
+        let reader = std::thread::spawn(move || {
+            let mut got = Vec::new();
+            receiver.receive_patiently(&mut got, None);
+            got.len()
+        });
+        while !sender.0.state.lock().receiver_sleeps {
+            std::thread::yield_now();
+        }
+        (0..=PATIENT_LETTERS).for_each(|n| sender.send_patiently_above_limit(n));
+        assert!(reader.join().unwrap() >= PATIENT_LETTERS);
     }
 
     #[test]

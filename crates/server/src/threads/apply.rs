@@ -101,6 +101,10 @@ impl ApplyThread {
         });
         let changes = sinks.deliver(&self.standing, done);
         match event {
+            // With a leader there is nothing the node could do about it but take note.
+            Ok(event) if changes.is_empty() && sinks.progress.leader() != 0 => {
+                self.node.send_patiently_above_limit(event.into());
+            }
             Ok(event) => self.node.send_above_limit(event.into()),
             Err(error) => fatal("failed to apply a committed entry", &error),
         }
@@ -159,7 +163,7 @@ impl Sinks {
     fn deliver(&self, standing: &Standing, mut done: Vec<Applied>) -> Vec<(RequestId, Outcome)> {
         done.iter().for_each(|applied| self.count(applied));
         let commits = done.iter_mut().filter_map(|applied| applied.committed.take());
-        self.watch.send_all(commits.map(WatchJob::Committed));
+        self.watch.send_all_patiently(commits.map(WatchJob::Committed));
         if done.iter().any(|applied| matches!(applied.result, Ok(Answer::Compaction(_)))) {
             let _ = self.compactor.try_send(Wake::Work);
         }

@@ -58,7 +58,7 @@ impl NodeThread {
                 }
                 self.carry_out(effect);
             }
-            self.tasks.receive(&mut tasks, Some(next_tick));
+            self.tasks.receive_patiently(&mut tasks, Some(next_tick));
             for task in tasks.drain(..) {
                 self.take(task, &mut effects);
             }
