@@ -74,7 +74,7 @@ pub(crate) const CELLS: &[Cell] = &[
     cell("P5b", "put, 3 members, 100 clients of the leader", cluster(10, 100, false)),
     cell("P5c", "put, 3 members, 100 clients of all members", cluster(12, 100, true)),
     cell("P5d", "put, 3 members, 1000 clients of the leader", cluster(100, 1000, false)),
-    cell("P5r", "put, 3 members, 1000 puts a second", Kind::ClusterAtRate),
+    cell("P5r", "put, 3 members, 4000 puts a second", Kind::ClusterAtRate),
     cell("F1", "leader killed: time without writes", Kind::Failover),
     cell("F3", "a follower frozen for 2 s under 1000 puts a second", Kind::FrozenFollower),
     cell("S", "a million keys: memory, list, restart, defragment, snapshot", Kind::Million),

@@ -85,7 +85,8 @@ impl<T> Sender<T> {
         self.put(&mut state, letter);
     }
 
-    /// Puts patient letters in together, waiting while the box is full; they may go above its limit.
+    /// Puts patient letters in together, waiting while the box is full; they may go above its
+    /// limit.
     pub(crate) fn send_all_patiently(&self, letters: impl Iterator<Item = T>) {
         let mut letters = letters.peekable();
         if letters.peek().is_none() {

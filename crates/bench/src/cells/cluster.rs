@@ -11,8 +11,10 @@ use crate::load::{self, Outcome, Plan, Pressure};
 use crate::subject::Subject;
 use crate::workload::Workload;
 
-/// A rate that etcd with three members takes on two cores without queueing.
-const RATE_PER_SECOND: f64 = 1000.0;
+/// About half of what etcd with three members can take on two cores.
+const RATE_PER_SECOND: f64 = 4000.0;
+/// A rate at which nothing queues, so that a stall shows.
+const CALM_PER_SECOND: f64 = 1000.0;
 /// How long the follower is frozen.
 const FROZEN: Duration = Duration::from_secs(2);
 /// Pause between two puts while a leader is missed.
@@ -20,11 +22,16 @@ const PROBE_PAUSE: Duration = Duration::from_millis(5);
 /// A cluster that takes no write for so long is broken.
 const FAILOVER_PATIENCE: Duration = Duration::from_secs(60);
 
-fn open_loop(at: SocketAddr, work: &mut Workload, duration: Duration) -> Result<Outcome> {
+fn open_loop(
+    at: SocketAddr,
+    work: &mut Workload,
+    per_second: f64,
+    duration: Duration,
+) -> Result<Outcome> {
     let plan = Plan {
         connections: 10,
         clients: 0,
-        pressure: Pressure::Open { per_second: RATE_PER_SECOND },
+        pressure: Pressure::Open { per_second },
         duration,
         calls_max: u64::MAX,
     };
@@ -36,9 +43,9 @@ fn open_loop(at: SocketAddr, work: &mut Workload, duration: Duration) -> Result<
 /// Puts at the leader at a fixed rate.
 pub(super) fn at_rate(subject: &Subject, scale: Scale) -> Result<Figures> {
     let mut work = Workload::puts(17, VALUE_BYTES, true, 0, 0);
-    open_loop(subject.address(), &mut work, scale.warm_up)?;
+    open_loop(subject.address(), &mut work, RATE_PER_SECOND, scale.warm_up)?;
     let before = subject.usage()?;
-    let outcome = open_loop(subject.address(), &mut work, scale.measured)?;
+    let outcome = open_loop(subject.address(), &mut work, RATE_PER_SECOND, scale.measured)?;
     let after = subject.usage()?;
     let calls = outcome.answered as f64;
     Ok([
@@ -53,10 +60,10 @@ pub(super) fn at_rate(subject: &Subject, scale: Scale) -> Result<Figures> {
 pub(super) fn frozen_follower(subject: &mut Subject, scale: Scale) -> Result<Figures> {
     let address = subject.address();
     let mut work = Workload::puts(19, VALUE_BYTES, true, 0, 0);
-    open_loop(address, &mut work, scale.warm_up)?;
-    let calm = open_loop(address, &mut work, FROZEN)?;
+    open_loop(address, &mut work, CALM_PER_SECOND, scale.warm_up)?;
+    let calm = open_loop(address, &mut work, CALM_PER_SECOND, FROZEN)?;
     subject.follower()?.freeze(true)?;
-    let frozen = open_loop(address, &mut work, FROZEN);
+    let frozen = open_loop(address, &mut work, CALM_PER_SECOND, FROZEN);
     subject.follower()?.freeze(false)?;
     let frozen = frozen?;
     Ok([
