@@ -33,14 +33,15 @@ fn free_url() -> String {
 }
 
 impl Etcd {
-    /// Member `a` of a new cluster; `other` is the peer URL of a member `b`.
-    pub(crate) fn start(other: Option<&str>, flags: &[&str]) -> Self {
+    /// Member `a` of a new cluster; `other` is the peer URL of a member `b`. `None` where the real
+    /// etcd was not built; in CI that is a failure.
+    pub(crate) fn start(other: Option<&str>, flags: &[&str]) -> Option<Self> {
         let binary = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/peers/bin/etcd");
-        assert!(
-            binary.exists(),
-            "{} is missing; build the real peers with tests/peers/build.sh first",
-            binary.display()
-        );
+        if !binary.exists() {
+            assert!(std::env::var_os("CI").is_none(), "CI needs {}", binary.display());
+            eprintln!("SKIPPED: needs the real etcd: run tests/peers/build.sh");
+            return None;
+        }
         let data = TempDir::new().expect("a directory for its data");
         let (peer_url, client_url) = (free_url(), free_url());
         let mut cluster = format!("a={peer_url}");
@@ -58,7 +59,7 @@ impl Etcd {
             .stderr(Stdio::null())
             .spawn()
             .expect("etcd starts");
-        Self { child, peer_url, client_url, _data: data }
+        Some(Self { child, peer_url, client_url, _data: data })
     }
 
     /// What it says of its cluster, once it says anything.
