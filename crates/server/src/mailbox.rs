@@ -85,9 +85,8 @@ impl<T> Sender<T> {
         self.put(&mut state, letter);
     }
 
-    /// Puts patient letters in together, waiting while the box is full; they may go above its
-    /// limit.
-    pub(crate) fn send_all_patiently(&self, letters: impl Iterator<Item = T>) {
+    /// Puts letters in together, waiting while the box is full; they may go above its limit.
+    pub(crate) fn send_all(&self, letters: impl Iterator<Item = T>) {
         let mut letters = letters.peekable();
         if letters.peek().is_none() {
             return;
@@ -98,7 +97,7 @@ impl<T> Sender<T> {
             self.0.emptied.wait(&mut state);
             state.senders_wait -= 1;
         }
-        letters.for_each(|letter| self.put_patiently(&mut state, letter));
+        letters.for_each(|letter| self.put(&mut state, letter));
     }
 
     /// As [`Sender::send_above_limit`], for a letter that can wait for the next one.
@@ -248,8 +247,8 @@ mod tests {
     #[test]
     fn letters_together_wait_once() {
         let (sender, receiver) = mailbox(1);
-        sender.send_all_patiently([1, 2, 3].into_iter());
-        sender.send_all_patiently(std::iter::empty());
+        sender.send_all([1, 2, 3].into_iter());
+        sender.send_all(std::iter::empty());
         let mut got = Vec::new();
         receiver.receive(&mut got, None);
         assert_eq!(got, [1, 2, 3]);

@@ -163,7 +163,7 @@ impl Sinks {
     fn deliver(&self, standing: &Standing, mut done: Vec<Applied>) -> Vec<(RequestId, Outcome)> {
         done.iter().for_each(|applied| self.count(applied));
         let commits = done.iter_mut().filter_map(|applied| applied.committed.take());
-        self.watch.send_all_patiently(commits.map(WatchJob::Committed));
+        self.watch.send_all(commits.map(WatchJob::Committed));
         if done.iter().any(|applied| matches!(applied.result, Ok(Answer::Compaction(_)))) {
             let _ = self.compactor.try_send(Wake::Work);
         }

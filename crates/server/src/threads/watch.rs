@@ -52,12 +52,9 @@ impl WatchThread {
         loop {
             let rest = if behind { Some(CATCH_UP_ROUND) } else { lagging.then_some(LAG_LOOK) };
             let deadline = rest.map(|rest| Instant::now() + rest);
-            if streams.by_number.is_empty() {
-                // Nobody to tell: commits can gather.
-                self.jobs.receive_patiently(&mut jobs, deadline);
-            } else {
-                self.jobs.receive(&mut jobs, deadline);
-            }
+            // Not patiently, even without streams: the hub holds the history that it has not seen,
+            // and a compaction waits for that.
+            self.jobs.receive(&mut jobs, deadline);
             for job in jobs.drain(..) {
                 if matches!(job, WatchJob::Stop) {
                     return;
