@@ -73,9 +73,12 @@ impl Member {
         }
         let peers = self.progress.peers();
         let matched = |id| peers.iter().find(|peer| peer.id == id).map(|peer| peer.matched.0);
-        // The first look of a new leader is one tick away.
+        if self.shared.membership().member(id).is_none() {
+            return Err(Code::MemberNotFound);
+        }
         let leader = matched(self.id).ok_or(Code::NotLeader)?;
-        let learner = matched(id).ok_or(Code::MemberNotFound)?;
+        // A member that was just added is seen at the leader's next tick; it has nothing yet.
+        let learner = matched(id).unwrap_or(0);
         if u128::from(learner) * 100 < u128::from(leader) * u128::from(READY_PERCENT) {
             return Err(Code::LearnerNotReady);
         }

@@ -117,6 +117,8 @@ impl NodeThread {
             Effect::Leader { leader, term, is_self } => {
                 let leader = leader.map_or(0, |leader| leader.0);
                 let was_self = self.progress.is_leader();
+                // Who asks the new leader need not wait for its first tick.
+                self.progress.set_peers(self.node.peers());
                 self.progress.set_leader(leader, term.0, is_self);
                 tracing::info!(
                     leader = %format!("{leader:x}"), term = term.0, "raft leader changed"
