@@ -43,7 +43,11 @@ impl Machine {
         }
         reconfigure(&mut self.conf_state, kind, change.node_id());
         if !planted::is(Bug::LostConfChange) {
-            batch.put(Bucket::Meta, Bytes::from_static(CONF_STATE_KEY), to_json(&self.conf_state));
+            batch.put(
+                Bucket::Meta,
+                Bytes::from_static(CONF_STATE_KEY),
+                conf_state_to_json(&self.conf_state),
+            );
         }
         let removed_self = kind == ConfChangeType::ConfChangeRemoveNode
             && result.is_ok()
@@ -118,7 +122,8 @@ struct Stored {
     auto_leave: bool,
 }
 
-fn to_json(conf: &ConfState) -> Bytes {
+/// The value of the configuration's row in bucket meta.
+pub fn conf_state_to_json(conf: &ConfState) -> Bytes {
     let stored = Stored {
         voters: conf.voters.clone(),
         learners: conf.learners.clone(),
@@ -130,7 +135,7 @@ fn to_json(conf: &ConfState) -> Bytes {
 }
 
 /// Reads the row back; `None` if it is not one.
-pub(crate) fn from_json(json: &[u8]) -> Option<ConfState> {
+pub fn conf_state_from_json(json: &[u8]) -> Option<ConfState> {
     let stored: Stored = serde_json::from_slice(json).ok()?;
     Some(ConfState {
         voters: stored.voters,

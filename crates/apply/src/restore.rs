@@ -8,7 +8,7 @@ use ketch_raft_proto::raftpb::ConfState;
 use prost::Message;
 
 use crate::alarms::Alarms;
-use crate::conf::{self, CONF_STATE_KEY};
+use crate::conf::{CONF_STATE_KEY, conf_state_from_json};
 use crate::error::OpenError;
 use crate::machine::{INDEX_KEY, TERM_KEY};
 use crate::member::Member;
@@ -23,7 +23,7 @@ pub(crate) fn conf_state(view: &View) -> Result<ConfState, OpenError> {
     match view.get(Bucket::Meta, CONF_STATE_KEY)? {
         None => Ok(ConfState::default()),
         Some(json) => {
-            conf::from_json(&json).ok_or_else(|| unreadable(Bucket::Meta, CONF_STATE_KEY))
+            conf_state_from_json(&json).ok_or_else(|| unreadable(Bucket::Meta, CONF_STATE_KEY))
         }
     }
 }

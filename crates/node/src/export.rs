@@ -4,10 +4,10 @@
 mod v2;
 
 use bytes::Bytes;
+use ketch_apply::conf_state_from_json;
 use ketch_backend::{Bucket, Durable, View};
 use ketch_raft_proto::raftpb::{ConfState, SnapshotMetadata};
 use ketch_snapshot::{BoxError, Row, Source};
-use serde::{Deserialize, Serialize};
 
 pub use v2::v2_json;
 
@@ -72,42 +72,4 @@ fn number(view: &View, key: &'static [u8]) -> Result<u64, ExportError> {
     let Some(bytes) = view.get(Bucket::Meta, key)? else { return Ok(0) };
     let bytes = bytes.as_ref().try_into().map_err(|_| unreadable(Bucket::Meta, key))?;
     Ok(u64::from_be_bytes(bytes))
-}
-
-/// The row of the configuration, field by field as etcd writes it.
-#[derive(Serialize, Deserialize)]
-struct Stored {
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    voters: Vec<u64>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    learners: Vec<u64>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    voters_outgoing: Vec<u64>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    learners_next: Vec<u64>,
-    #[serde(default)]
-    auto_leave: bool,
-}
-
-fn conf_state_from_json(json: &[u8]) -> Option<ConfState> {
-    let stored: Stored = serde_json::from_slice(json).ok()?;
-    Some(ConfState {
-        voters: stored.voters,
-        learners: stored.learners,
-        voters_outgoing: stored.voters_outgoing,
-        learners_next: stored.learners_next,
-        auto_leave: Some(stored.auto_leave),
-    })
-}
-
-/// The value of the configuration's row.
-pub(crate) fn conf_state_to_json(state: &ConfState) -> Bytes {
-    let stored = Stored {
-        voters: state.voters.clone(),
-        learners: state.learners.clone(),
-        voters_outgoing: state.voters_outgoing.clone(),
-        learners_next: state.learners_next.clone(),
-        auto_leave: state.auto_leave(),
-    };
-    serde_json::to_vec(&stored).expect("numbers always have a JSON form").into()
 }

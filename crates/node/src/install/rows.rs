@@ -1,6 +1,7 @@
 //! Rows of a received snapshot into a database of our own.
 
 use bytes::Bytes;
+use ketch_apply::conf_state_to_json;
 use ketch_backend::{Backend, Batch, Bucket, Drain, Durable};
 use ketch_base::planted::{self, Bug};
 use ketch_base::{RevisionKey, limits};
@@ -8,7 +9,7 @@ use ketch_raft_proto::raftpb::SnapshotMetadata;
 use ketch_snapshot::{bolt, read_out};
 
 use super::InstallError;
-use crate::export::{CONF_STATE_KEY, conf_state_to_json};
+use crate::export::CONF_STATE_KEY;
 
 /// Bytes of rows between two writes to the file.
 const FLUSH_BYTES: usize = limits::BACKEND_BUFFER_BYTES / 4;
