@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
 /// Patient letters that gather before a patient sleeper is woken all the same.
 const PATIENT_LETTERS: usize = 64;
@@ -76,12 +76,7 @@ impl<T> Sender<T> {
     /// Puts a letter in, waiting while the box is full. For threads, never for lanes. A letter to
     /// a receiver that is gone is dropped.
     pub(crate) fn send(&self, letter: T) {
-        let mut state = self.0.state.lock();
-        while state.queue.len() >= self.0.limit && !state.closed {
-            state.senders_wait += 1;
-            self.0.emptied.wait(&mut state);
-            state.senders_wait -= 1;
-        }
+        let mut state = self.when_room();
         self.put(&mut state, letter);
     }
 
@@ -91,12 +86,7 @@ impl<T> Sender<T> {
         if letters.peek().is_none() {
             return;
         }
-        let mut state = self.0.state.lock();
-        while state.queue.len() >= self.0.limit && !state.closed {
-            state.senders_wait += 1;
-            self.0.emptied.wait(&mut state);
-            state.senders_wait -= 1;
-        }
+        let mut state = self.when_room();
         letters.for_each(|letter| self.put(&mut state, letter));
     }
 
@@ -137,6 +127,17 @@ impl<T> Sender<T> {
     /// Whether the receiver is gone.
     pub(crate) fn is_closed(&self) -> bool {
         self.0.state.lock().closed
+    }
+
+    /// Waits while the box is full.
+    fn when_room(&self) -> MutexGuard<'_, State<T>> {
+        let mut state = self.0.state.lock();
+        while state.queue.len() >= self.0.limit && !state.closed {
+            state.senders_wait += 1;
+            self.0.emptied.wait(&mut state);
+            state.senders_wait -= 1;
+        }
+        state
     }
 
     fn put_patiently(&self, state: &mut State<T>, letter: T) {
