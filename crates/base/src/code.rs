@@ -142,7 +142,6 @@ codes! {
     ElectionLeaderMissing => Unknown, "\"leader\" field must be provided";
     SessionLeaseNotFound => Unknown, "etcdserver: requested lease not found";
     HealthUnknownService => NotFound, "unknown service";
-    ClusterUnsupported => Unimplemented, "ketch: clusters of more than one member are not implemented yet";
     WatchEmptyRange => Unknown, "mvcc: watcher range is empty";
     WatchDuplicateId => Unknown, "mvcc: duplicate watch ID provided on the WatchStream";
 }
