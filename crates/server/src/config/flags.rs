@@ -166,6 +166,7 @@ pub(crate) const FLAGS: &[Flag] = &[
     flag("enable-pprof", Kind::Bool, "false", "profiling and monitoring", "enable-pprof", PPROF),
     flag("listen-metrics-urls", Kind::Urls, "", "profiling and monitoring", "listen-metrics-urls", Support::Works),
     flag("metrics", Kind::Text, "basic", "profiling and monitoring", "metrics", Support::Works),
+    flag("audit-log-path", Kind::Text, "", "logging", "audit-log-path", Support::Works),
     flag("enable-log-rotation", Kind::Bool, "false", "logging", "enable-log-rotation", LOG_ROTATION),
     flag("log-format", Kind::Text, "json", "logging", "log-format", Support::Works),
     flag("log-level", Kind::Text, "info", "logging", "log-level", Support::Works),

@@ -102,6 +102,7 @@ pub(super) fn resolve(settings: Settings) -> Result<Config, ConfigError> {
         bcrypt_cost: bcrypt_cost(&settings),
         no_fsync: on(&settings, "unsafe-no-fsync"),
         log: log_config(&settings)?,
+        audit_log: audit_log(&settings),
         feature_gates,
         name,
         warnings: settings.warnings,
@@ -317,6 +318,10 @@ fn log_config(settings: &Settings) -> Result<LogConfig, ConfigError> {
     };
     let outputs = words(settings.get("log-outputs")).into_iter().collect();
     Ok(LogConfig { level, json, outputs })
+}
+
+fn audit_log(settings: &Settings) -> Option<PathBuf> {
+    Some(settings.get("audit-log-path")).filter(|path| !path.is_empty()).map(PathBuf::from)
 }
 
 fn words(text: &str) -> BTreeSet<String> {

@@ -22,6 +22,7 @@ const NOTES: &[(&str, &str)] = &[
     ("strict-reconfig-check", "Refuses changes of the membership that endanger the quorum."),
     ("corrupt-check-time", "12h if not set; 0s turns the comparison of all data off."),
     ("compact-hash-check-time", "More than 0s."),
+    ("audit-log-path", "File to which every call of a client is noted, a line of JSON each."),
     ("force-new-cluster", "Unsafe: goes on alone, without all other members."),
 ];
 
