@@ -34,7 +34,7 @@ impl Cluster for Member {
 
     async fn member_add(&self, request: MemberAddRequest) -> Result<MemberAddResponse, Code> {
         let peer_urls = checked_urls(&request.peer_ur_ls)?;
-        self.may_add(request.is_learner)?;
+        self.judged_up_to_date(|| self.may_add(request.is_learner)).await?;
         let (id, is_learner) = (member_id_at(&peer_urls, unix_s()), request.is_learner);
         let new = ClusterMember { id, peer_urls, is_learner, ..ClusterMember::default() };
         let kind = match is_learner {
@@ -55,7 +55,7 @@ impl Cluster for Member {
         request: MemberRemoveRequest,
     ) -> Result<MemberRemoveResponse, Code> {
         let id = MemberId(request.id);
-        self.may_remove(id)?;
+        self.judged_up_to_date(|| self.may_remove(id)).await?;
         let members = self.change(ConfChangeType::ConfChangeRemoveNode, id, None).await?;
         Ok(MemberRemoveResponse { header: Some(self.header_bare()), members })
     }
@@ -132,6 +132,17 @@ impl Member {
         let promoted = ClusterMember { id, ..ClusterMember::default() };
         let context = Some(promoted.context_json(Some(true)));
         self.change(ConfChangeType::ConfChangeAddNode, id, context).await
+    }
+
+    /// What is refused as far as this member can see is refused at once. What is not is judged
+    /// again once this member has heard of all that other members granted before.
+    async fn judged_up_to_date(&self, judge: impl Fn() -> Result<(), Code>) -> Result<(), Code> {
+        judge()?;
+        if self.options.strict_reconfig {
+            self.linearize().await?;
+            judge()?;
+        }
+        Ok(())
     }
 
     /// Proposes a change of the membership and waits until it is applied here.
