@@ -1,6 +1,7 @@
 //! Membership changes, told as one story by three etcds and by three members under test: what is
 //! granted, what is refused and in which words, what the list looks like after each.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -203,9 +204,27 @@ async fn strict_check(cluster: &mut Cluster, story: &mut Story) -> Result<()> {
         (1, "Cluster/MemberRemove ID: $learner"),
         (2, LIST),
     ] {
+        wait_same_list(cluster).await?;
         story.call(cluster.client(at), &format!("m{at} with one of four down"), line).await?;
     }
     Ok(())
+}
+
+/// Until all members that run know the same members: etcd's judge changes by what they know.
+async fn wait_same_list(cluster: &Cluster) -> Result<()> {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        let mut lists = Vec::new();
+        for at in cluster.running() {
+            let members = cluster.client(at).members(false).await?;
+            lists.push(members.iter().map(|member| member.id).collect::<BTreeSet<u64>>());
+        }
+        if lists.windows(2).all(|pair| pair[0] == pair[1]) {
+            return Ok(());
+        }
+        ensure!(Instant::now() < end, "the lists stay different: {lists:?}");
+        sleep(Duration::from_millis(20)).await;
+    }
 }
 
 /// Until the leader has noticed that the killed member is gone.
