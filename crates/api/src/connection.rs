@@ -13,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
 use crate::edge::{Edge, Surface};
 use crate::limits;
-use crate::ports::Ports;
+use crate::ports::{Origin, Ports};
 use prefixed::Prefixed;
 
 const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -70,6 +70,7 @@ pub async fn serve_connection<I, P>(
     edge: Arc<Edge<P>>,
     surface: Surface,
     config: &ConnectionConfig,
+    origin: Origin,
 ) -> Result<(), ConnectionError>
 where
     I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
@@ -92,8 +93,8 @@ where
     }
     let io = TokioIo::new(Prefixed::new(io, &beginning[..filled]));
     let service = service_fn(move |request| {
-        let edge = Arc::clone(&edge);
-        async move { Ok::<_, Infallible>(edge.answer(surface, request).await) }
+        let (edge, origin) = (Arc::clone(&edge), origin.clone());
+        async move { Ok::<_, Infallible>(edge.answer(surface, &origin, request).await) }
     });
     let drain = Duration::from_millis(config.drain_ms);
     // Two arms and not one generic function: hyper's connections share no trait.

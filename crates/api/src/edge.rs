@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use crate::body::Body;
 use crate::grpc::{self, Reflection, UnfinishedTotal};
 use crate::plain;
-use crate::ports::{Observer, Ports};
+use crate::ports::{Observer, Origin, Ports};
 
 /// Settings of the edge, from the server's flags.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,7 +110,12 @@ impl<P: Ports> Edge<P> {
     }
 
     /// Answers one request, whatever it is.
-    pub async fn answer<B>(&self, surface: Surface, request: Request<B>) -> Response<Body>
+    pub async fn answer<B>(
+        &self,
+        surface: Surface,
+        origin: &Origin,
+        request: Request<B>,
+    ) -> Response<Body>
     where
         B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -121,7 +126,7 @@ impl<P: Ports> Edge<P> {
             Surface::Http | Surface::Metrics => false,
         };
         if grpc {
-            grpc::answer(self, request).await
+            grpc::answer(self, origin, request).await
         } else {
             Box::pin(plain::answer(self, surface, request.into_parts().0)).await
         }

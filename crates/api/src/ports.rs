@@ -16,6 +16,7 @@ mod kv;
 mod lease;
 mod maintenance;
 mod observer;
+mod origin;
 mod state;
 mod watch;
 
@@ -25,6 +26,7 @@ pub use kv::{Chunks, Kv, Kvs, RangeReply};
 pub use lease::Lease;
 pub use maintenance::{Blob, Maintenance, Snapshot};
 pub use observer::Observer;
+pub use origin::Origin;
 pub use state::{State, Versions};
 pub use watch::{Watch, WatchCommand, WatchCreate, WatchLink, WatchOutput};
 

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use ketch_api::ports::Origin;
 use ketch_api::{ConnectionConfig, Edge, Surface, serve_connection};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::sync::{mpsc, watch};
@@ -136,8 +137,10 @@ fn admit(
     };
     let edge = Arc::clone(edge);
     let connection = connection.clone();
+    let origin = Origin { remote: socket.peer_addr().ok(), name: None };
     open.spawn(async move {
-        if let Err(error) = serve_connection(socket, edge, arrival.surface, &connection).await {
+        let surface = arrival.surface;
+        if let Err(error) = serve_connection(socket, edge, surface, &connection, origin).await {
             tracing::debug!(error = %error, "connection ended");
         }
     });

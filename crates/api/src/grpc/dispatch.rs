@@ -15,7 +15,7 @@ use super::{auth, cluster, election, health, kv, lease, lock, maintenance, refle
 use crate::body::Body;
 use crate::edge::Edge;
 use crate::method::Method;
-use crate::ports::Ports;
+use crate::ports::{Origin, Ports};
 use crate::status::Status;
 
 const GRPC: &str = "application/grpc";
@@ -27,7 +27,11 @@ pub(crate) fn is_grpc<B>(request: &Request<B>) -> bool {
 }
 
 /// Answers one gRPC request.
-pub(crate) async fn answer<P, B>(edge: &Edge<P>, request: Request<B>) -> Response<Body>
+pub(crate) async fn answer<P, B>(
+    edge: &Edge<P>,
+    origin: &Origin,
+    request: Request<B>,
+) -> Response<Body>
 where
     P: Ports,
     B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
@@ -51,7 +55,7 @@ where
         }
     };
     let frames = Frames::new(body, encoding, max_message_bytes, &edge.unfinished);
-    let metadata = Metadata::read(&parts, timeout);
+    let metadata = Metadata::read(&parts.headers, origin.name.as_ref(), timeout);
     let call = Call { frames, metadata, record, content_type };
     match method {
         Method::Range => kv::range(edge, call).await,

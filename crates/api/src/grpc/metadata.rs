@@ -3,11 +3,10 @@
 use std::time::Duration;
 
 use http::HeaderMap;
-use http::request::Parts;
 use ketch_base::{Code, GrpcCode};
 
 use crate::method::Method;
-use crate::ports::{Credentials, Observer, State};
+use crate::ports::{ClientName, Credentials, Observer, State};
 use crate::status::Status;
 
 /// The fields of one call that matter.
@@ -24,15 +23,18 @@ pub(crate) struct Metadata {
 }
 
 impl Metadata {
-    pub(crate) fn read(parts: &Parts, timeout: Option<Duration>) -> Self {
-        let fields = &parts.headers;
+    pub(crate) fn read(
+        fields: &HeaderMap,
+        name: Option<&ClientName>,
+        timeout: Option<Duration>,
+    ) -> Self {
         let client_version = fields.get("client-api-version").map(|value| {
             std::str::from_utf8(value.as_bytes())
                 .map(str::to_owned)
                 .map_err(|_| Code::InvalidClientAPIVersion)
         });
         let needs_leader = fields.get("hasleader").is_some_and(|value| value == "true");
-        let credentials = Credentials::read(fields, &parts.extensions);
+        let credentials = Credentials::read(fields, name);
         Self { client_version, needs_leader, timeout, credentials }
     }
 

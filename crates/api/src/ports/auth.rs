@@ -4,14 +4,14 @@ use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 
-use http::{Extensions, HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue};
 use ketch_auth::Caller;
 use ketch_auth::gate::Request;
 use ketch_base::Code;
 use ketch_proto::etcdserverpb as pb;
 
 /// The subject's common name of the client certificate of a connection; empty for a certificate
-/// without one. Whoever does TLS puts it into the extensions of each request.
+/// without one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientName(pub Arc<str>);
 
@@ -24,12 +24,12 @@ pub struct Credentials {
 
 impl Credentials {
     /// Of a call: `token`, or else `authorization` (what gateways send).
-    pub fn read(fields: &HeaderMap, extensions: &Extensions) -> Self {
+    pub fn read(fields: &HeaderMap, name: Option<&ClientName>) -> Self {
         let token = fields.get("token").or_else(|| fields.get("authorization")).cloned();
         let name = match fields.contains_key("grpcgateway-accept") {
             // A gateway's certificate says nothing of the user behind it.
             true => None,
-            false => extensions.get().cloned(),
+            false => name.cloned(),
         };
         Self { token, name }
     }

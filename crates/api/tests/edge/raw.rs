@@ -10,6 +10,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http2::{self, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use ketch_api::ports::Origin;
 use ketch_api::{ConnectionConfig, ConnectionError, Edge, EdgeConfig, Surface, serve_connection};
 use prost::Message;
 use tokio::io::DuplexStream;
@@ -35,9 +36,9 @@ pub(crate) fn edge() -> (Arc<Fake>, Arc<Edge<Fake>>) {
 /// One connection in memory, and the server's end of it.
 pub(crate) fn connect(edge: &Arc<Edge<Fake>>, surface: Surface) -> (DuplexStream, Server) {
     let (client, server) = tokio::io::duplex(PIPE_BYTES);
-    let edge = Arc::clone(edge);
+    let (edge, config) = (Arc::clone(edge), ConnectionConfig::default());
     let task = tokio::spawn(async move {
-        serve_connection(server, edge, surface, &ConnectionConfig::default()).await
+        serve_connection(server, edge, surface, &config, Origin::default()).await
     });
     (client, task)
 }
@@ -48,10 +49,12 @@ pub(crate) async fn channel(edge: &Arc<Edge<Fake>>) -> Channel {
     let address = listener.local_addr().expect("bound");
     let edge = Arc::clone(edge);
     tokio::spawn(async move {
-        while let Ok((socket, _)) = listener.accept().await {
+        while let Ok((socket, remote)) = listener.accept().await {
             let edge = Arc::clone(&edge);
+            let origin = Origin { remote: Some(remote), name: None };
             tokio::spawn(async move {
-                serve_connection(socket, edge, Surface::All, &ConnectionConfig::default()).await
+                serve_connection(socket, edge, Surface::All, &ConnectionConfig::default(), origin)
+                    .await
             });
         }
     });
