@@ -6,16 +6,17 @@ pub(crate) mod flags;
 pub(crate) mod initial_cluster;
 mod resolve;
 mod sources;
+pub(crate) mod transport;
 mod urls;
 mod usage;
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use url::Url;
-
 pub(crate) use sources::Settings;
+pub(crate) use urls::{Address, ListenUrl};
 pub(crate) use usage::{ETCD_VERSION, flag_text, usage_text, version_text};
 
 /// Why a start-up stops before it began. Display is the text etcd prints.
@@ -62,10 +63,12 @@ pub(crate) struct Config {
     pub(crate) name: String,
     pub(crate) data_dir: PathBuf,
     pub(crate) wal_dir: PathBuf,
-    pub(crate) listen_client_urls: Vec<Url>,
+    pub(crate) listen_client_urls: Vec<ListenUrl>,
+    /// Not empty: HTTP is served there, and the client URLs are for gRPC alone.
+    pub(crate) listen_client_http_urls: Vec<ListenUrl>,
     pub(crate) advertise_client_urls: Vec<String>,
-    pub(crate) listen_peer_urls: Vec<Url>,
-    pub(crate) listen_metrics_urls: Vec<Url>,
+    pub(crate) listen_peer_urls: Vec<ListenUrl>,
+    pub(crate) listen_metrics_urls: Vec<ListenUrl>,
     /// This member's own peer URLs, as it advertises them.
     pub(crate) peer_urls: Vec<String>,
     /// Names and peer URLs of all first members, this one too; by name, URLs sorted. Not looked
@@ -123,6 +126,8 @@ pub(crate) struct Config {
     pub(crate) reuse_port: bool,
     pub(crate) metrics_extensive: bool,
     pub(crate) no_fsync: bool,
+    /// TLS of both kinds of listeners.
+    pub(crate) transport: transport::Transport,
     /// The kind of tokens, and for signed ones the names of their keys.
     pub(crate) auth_token: String,
     pub(crate) auth_token_ttl: Duration,
@@ -152,14 +157,30 @@ pub(crate) enum Discovery {
 }
 
 /// How another cluster is asked for the first members of this one.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct DiscoveryService {
     pub(crate) token: String,
     pub(crate) endpoints: Vec<String>,
+    /// Certificate, key and authorities; none for a service in clear.
+    pub(crate) files: ketch_tls::Files,
+    /// Speak TLS without being given a file.
+    pub(crate) is_secure: bool,
+    pub(crate) skip_verify: bool,
+    /// Name and password, for a service that asks who calls.
+    pub(crate) user: Option<(String, String)>,
     pub(crate) dial_timeout: Duration,
     pub(crate) request_timeout: Duration,
     pub(crate) keepalive_time: Duration,
     pub(crate) keepalive_timeout: Duration,
+}
+
+impl fmt::Debug for DiscoveryService {
+    /// Without the password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("DiscoveryService");
+        shown.field("token", &self.token).field("endpoints", &self.endpoints);
+        shown.finish_non_exhaustive()
+    }
 }
 
 /// Where log lines go and which.
@@ -171,6 +192,12 @@ pub(crate) struct LogConfig {
 }
 
 impl Config {
+    /// All URLs of clients, for gRPC and for HTTP.
+    pub(crate) fn client_urls(&self) -> Vec<ListenUrl> {
+        let urls = self.listen_client_urls.iter().chain(&self.listen_client_http_urls);
+        urls.cloned().collect()
+    }
+
     /// Reads the command line and the environment (or the file they name).
     pub(crate) fn load(
         arguments: &[String],

@@ -4,24 +4,19 @@
 //! would let a second server bind the same port unnoticed.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use ketch_api::ports::Origin;
 use ketch_api::{ConnectionConfig, Edge, Surface, serve_connection};
-use socket2::{Domain, Protocol, Socket, Type};
 use tokio::sync::{mpsc, watch};
-use url::Url;
 
-use crate::config::Config;
 use crate::member::Member;
 
 /// Connections handed to a lane that it has not taken yet.
 const HANDED_CONNECTIONS: usize = 1024;
-/// Waiting connections the kernel keeps for us.
-const BACKLOG: i32 = 4096;
 /// Rest after an accept that failed, e.g. for want of file descriptors.
 const ACCEPT_REST: Duration = Duration::from_millis(20);
 
@@ -144,30 +139,4 @@ fn admit(
             tracing::debug!(error = %error, "connection ended");
         }
     });
-}
-
-/// Binds a listen URL; `localhost` means its IPv4 address, as etcd resolves it.
-pub(crate) fn bind(url: &Url, config: &Config) -> io::Result<TcpListener> {
-    let port = url.port_or_known_default().unwrap_or(0);
-    let host = url.host_str().unwrap_or("localhost");
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    let address: SocketAddr = match bare {
-        "localhost" => SocketAddr::from(([127, 0, 0, 1], port)),
-        literal => {
-            let ip = literal.parse().map_err(|_| io::ErrorKind::InvalidInput)?;
-            SocketAddr::new(ip, port)
-        }
-    };
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    // Go always sets this; without it a restart must wait for old connections to time out.
-    socket.set_reuse_address(true)?;
-    if config.reuse_port {
-        socket.set_reuse_port(true)?;
-    }
-    if address.is_ipv6() && !address.ip().is_unspecified() {
-        socket.set_only_v6(true)?;
-    }
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    Ok(socket.into())
 }

@@ -4,6 +4,7 @@ mod background;
 mod config;
 mod exit;
 mod lanes;
+mod listen;
 mod logging;
 mod mailbox;
 mod member;
@@ -11,6 +12,7 @@ mod metrics;
 mod passwords;
 mod progress;
 mod read_gate;
+mod security;
 mod start;
 mod threads;
 mod tokens;
@@ -22,6 +24,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use config::{Config, ConfigError};
 use exit::Ending;
+use security::SecurityError;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use signal_hook::low_level::emulate_default_handler;
@@ -45,7 +48,9 @@ fn main() -> ExitCode {
     let code = match run(config) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!(fatal = true, error = %format!("{error:#}"), "discovery failed");
+            let message = error.downcast_ref::<SecurityError>().map(SecurityError::message);
+            let message = message.unwrap_or("discovery failed");
+            tracing::error!(fatal = true, error = %format!("{error:#}"), "{message}");
             ExitCode::FAILURE
         }
     };

@@ -4,7 +4,6 @@ mod assembly;
 mod publish;
 mod storage;
 
-use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::thread::JoinHandle;
@@ -16,12 +15,14 @@ use ketch_base::Code;
 use ketch_node::{Event, LogJob};
 
 use crate::background;
-use crate::config::{Config, ETCD_VERSION};
+use crate::config::{Config, ETCD_VERSION, ListenUrl};
 use crate::exit::{Ending, Exit};
-use crate::lanes::{Lanes, bind};
+use crate::lanes::Lanes;
+use crate::listen::{Bound, Listening};
 use crate::mailbox::Sender;
 use crate::member::Member;
 use crate::metrics;
+use crate::security::Security;
 use crate::threads::{ApplyTask, BackendJob, Peers, STOP_LOG, Wake, WatchJob};
 use assembly::{CoreThreads, assemble};
 use storage::Storage;
@@ -46,12 +47,14 @@ pub(crate) struct Running {
     core_threads: CoreThreads,
     /// The member has applied entries before.
     is_restart: bool,
+    #[expect(dead_code, reason = "listeners come next")]
+    security: Security,
 }
 
 /// A member that takes part in its cluster and waits to serve clients.
 pub(crate) struct Starting {
     running: Running,
-    clients: Vec<TcpListener>,
+    clients: Vec<Listening>,
     published: Receiver<()>,
 }
 
@@ -62,24 +65,34 @@ pub(crate) fn start(config: Config, exit: Exit) -> Result<Starting> {
         data_dir = %config.data_dir.display(), "starting a ketch server"
     );
     // Bound before anything is opened, so that a port in use is told at once.
+    let security = Security::load(&config)?;
     let peers = bind_all(&config.listen_peer_urls, &config)?;
     let clients = bind_all(&config.listen_client_urls, &config)?;
+    let http = bind_all(&config.listen_client_http_urls, &config)?;
     let metrics_ports = bind_all(&config.listen_metrics_urls, &config)?;
     let storage = Storage::open(&config)?;
     metrics::install_recorder()?;
-    let running = assemble(config, storage, peers, exit)?;
+    let running = assemble(config, storage, peers, security, exit)?;
     metrics::introduce(&running.config, &running.member);
-    for listener in metrics_ports {
-        running.lanes.accept(listener, Surface::Metrics)?;
+    for listening in metrics_ports.into_iter().chain(http) {
+        running.lanes.accept(in_clear(listening)?, Surface::Metrics)?;
     }
     let published = publish::publish(&running.member, &running.config, &running.background);
     background::start_on(&running.background, &running.member, &running.config);
     Ok(Starting { running, clients, published })
 }
 
-fn bind_all(urls: &[url::Url], config: &Config) -> Result<Vec<TcpListener>> {
-    let one = |url| bind(url, config).with_context(|| format!("listen {}", url.authority()));
+fn bind_all(urls: &[ListenUrl], config: &Config) -> Result<Vec<Listening>> {
+    let one =
+        |url| Listening::bind(url, config.reuse_port).with_context(|| format!("listen {url}"));
     urls.iter().map(one).collect()
+}
+
+fn in_clear(listening: Listening) -> Result<std::net::TcpListener> {
+    match listening.socket {
+        Bound::Tcp(listener) if !listening.url.is_secure => Ok(listener),
+        _ => anyhow::bail!("cannot serve {} yet", listening.url.text),
+    }
 }
 
 impl Starting {
@@ -106,11 +119,11 @@ impl Starting {
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
             }
         }
-        for listener in clients {
-            running.lanes.accept(listener, Surface::All)?;
+        for listening in clients {
+            running.lanes.accept(in_clear(listening)?, Surface::All)?;
         }
         for url in &running.config.listen_client_urls {
-            tracing::info!(address = %url.authority(), "serving client traffic insecurely; this is strongly discouraged!");
+            tracing::info!(address = %url, "serving client traffic insecurely; this is strongly discouraged!");
         }
         tracing::info!("ready to serve client requests");
         let ending = endings.recv().context("nobody is left who could ask for the end")?;

@@ -2,8 +2,11 @@
 
 use std::path::Path;
 
+use ketch_tls::Files;
+
 use super::initial_cluster::{self, Named};
-use super::sources::Settings;
+use super::sources::{Settings, boolean};
+use super::transport::path;
 use super::urls::advertised;
 use super::{ConfigError, Discovery, DiscoveryService, duration};
 
@@ -79,10 +82,20 @@ fn discovery(settings: &Settings, is_named: bool) -> Result<Option<Discovery>, C
         return verify("both --discovery-token and --discovery-endpoints must be set");
     }
     if !endpoints.is_empty() {
+        let on = |name: &str| boolean(settings.get(name)).unwrap_or(false);
         let time = |name: &str| duration::parse(settings.get(name)).unwrap_or_default();
         return Ok(Some(Discovery::Service(DiscoveryService {
             token: token.to_owned(),
             endpoints,
+            files: Files {
+                cert: path(settings, "discovery-cert"),
+                key: path(settings, "discovery-key"),
+                trusted_ca: path(settings, "discovery-cacert"),
+                ..Files::default()
+            },
+            is_secure: !on("discovery-insecure-transport"),
+            skip_verify: on("discovery-insecure-skip-tls-verify"),
+            user: user(settings),
             dial_timeout: time("discovery-dial-timeout"),
             request_timeout: time("discovery-request-timeout"),
             keepalive_time: time("discovery-keepalive-time"),
@@ -93,6 +106,16 @@ fn discovery(settings: &Settings, is_named: bool) -> Result<Option<Discovery>, C
         domain: domain.to_owned(),
         service: settings.get("discovery-srv-name").to_owned(),
     }))
+}
+
+/// Name and password; the flag of the name may have both, as that of etcdctl.
+fn user(settings: &Settings) -> Option<(String, String)> {
+    let (user, password) = (settings.get("discovery-user"), settings.get("discovery-password"));
+    let (user, password) = match user.split_once(':') {
+        Some(both) if password.is_empty() => both,
+        _ => (user, password),
+    };
+    (!user.is_empty()).then(|| (user.to_owned(), password.to_owned()))
 }
 
 fn has_log(wal_dir: &Path) -> bool {

@@ -54,13 +54,10 @@ pub(crate) struct Flag {
     pub(crate) support: Support,
 }
 
-const TLS: Support = Support::Refused("TLS is not implemented yet");
-const AUTH: Support = Support::Refused("the client of discovery has no authentication yet");
 const TRACING: Support = Support::Refused("distributed tracing is not implemented yet");
 const MLOCK: Support = Support::Refused("locking memory is not implemented yet");
 const PPROF: Support = Support::Refused("profiling over HTTP is not implemented yet");
 const BOOTSTRAP_DEFRAG: Support = Support::Refused("not implemented: use the online defragment");
-const SPLIT_HTTP: Support = Support::Refused("separate HTTP listeners are not implemented yet");
 const LOG_ROTATION: Support = Support::Refused("log rotation is not implemented yet");
 
 const fn flag(
@@ -91,7 +88,7 @@ pub(crate) const FLAGS: &[Flag] = &[
     flag("grpc-keepalive-timeout", Kind::Duration, "20s", "member", "grpc-keepalive-timeout", Support::Works),
     flag("heartbeat-interval", Kind::Uint, "100", "member", "heartbeat-interval", Support::Works),
     flag("initial-election-tick-advance", Kind::Bool, "true", "member", "initial-election-tick-advance", Support::Works),
-    flag("listen-client-http-urls", Kind::Urls, "", "member", "listen-client-http-urls", SPLIT_HTTP),
+    flag("listen-client-http-urls", Kind::Urls, "", "member", "listen-client-http-urls", Support::Works),
     flag("listen-client-urls", Kind::Urls, "http://localhost:2379", "member", "listen-client-urls", Support::Works),
     flag("listen-peer-urls", Kind::Urls, "http://localhost:2380", "member", "listen-peer-urls", Support::Works),
     flag("max-concurrent-streams", Kind::Uint, "4294967295", "member", "max-concurrent-streams", Support::Works),
@@ -112,22 +109,22 @@ pub(crate) const FLAGS: &[Flag] = &[
     flag("advertise-client-urls", Kind::Urls, "http://localhost:2379", "clustering", "advertise-client-urls", Support::Works),
     flag("auto-compaction-mode", Kind::Text, "periodic", "clustering", "auto-compaction-mode", Support::Works),
     flag("auto-compaction-retention", Kind::Text, "0", "clustering", "auto-compaction-retention", Support::Works),
-    flag("discovery-cacert", Kind::Text, "", "clustering", "discovery-config.client.secure.cacert", TLS),
-    flag("discovery-cert", Kind::Text, "", "clustering", "discovery-config.client.secure.cert", TLS),
+    flag("discovery-cacert", Kind::Text, "", "clustering", "discovery-config.client.secure.cacert", Support::Works),
+    flag("discovery-cert", Kind::Text, "", "clustering", "discovery-config.client.secure.cert", Support::Works),
     flag("discovery-dial-timeout", Kind::Duration, "2s", "clustering", "discovery-config.client.dial-timeout", Support::Works),
     flag("discovery-endpoints", Kind::List, "", "clustering", "discovery-config.client.endpoints", Support::Works),
     flag("discovery-fallback", Kind::Text, "exit", "clustering", "", Support::Inert),
-    flag("discovery-insecure-skip-tls-verify", Kind::Bool, "false", "clustering", "discovery-config.client.secure.insecure-skip-tls-verify", TLS),
-    flag("discovery-insecure-transport", Kind::Bool, "true", "clustering", "discovery-config.client.secure.insecure-transport", TLS),
+    flag("discovery-insecure-skip-tls-verify", Kind::Bool, "false", "clustering", "discovery-config.client.secure.insecure-skip-tls-verify", Support::Works),
+    flag("discovery-insecure-transport", Kind::Bool, "true", "clustering", "discovery-config.client.secure.insecure-transport", Support::Works),
     flag("discovery-keepalive-time", Kind::Duration, "2s", "clustering", "discovery-config.client.keepalive-time", Support::Works),
     flag("discovery-keepalive-timeout", Kind::Duration, "6s", "clustering", "discovery-config.client.keepalive-timeout", Support::Works),
-    flag("discovery-key", Kind::Text, "", "clustering", "discovery-config.client.secure.key", TLS),
-    flag("discovery-password", Kind::Text, "", "clustering", "discovery-config.client.auth.password", AUTH),
+    flag("discovery-key", Kind::Text, "", "clustering", "discovery-config.client.secure.key", Support::Works),
+    flag("discovery-password", Kind::Text, "", "clustering", "discovery-config.client.auth.password", Support::Works),
     flag("discovery-request-timeout", Kind::Duration, "5s", "clustering", "discovery-config.client.request-timeout", Support::Works),
     flag("discovery-srv", Kind::Text, "", "clustering", "discovery-srv", Support::Works),
     flag("discovery-srv-name", Kind::Text, "", "clustering", "discovery-srv-name", Support::Works),
     flag("discovery-token", Kind::Text, "", "clustering", "discovery-config.token", Support::Works),
-    flag("discovery-user", Kind::Text, "", "clustering", "discovery-config.client.auth.username", AUTH),
+    flag("discovery-user", Kind::Text, "", "clustering", "discovery-config.client.auth.username", Support::Works),
     flag("initial-advertise-peer-urls", Kind::Urls, "http://localhost:2380", "clustering", "initial-advertise-peer-urls", Support::Works),
     flag("initial-cluster", Kind::Text, "default=http://localhost:2380", "clustering", "initial-cluster", Support::Works),
     flag("initial-cluster-state", Kind::State, "new", "clustering", "initial-cluster-state", Support::Works),
@@ -135,31 +132,31 @@ pub(crate) const FLAGS: &[Flag] = &[
     flag("pre-vote", Kind::Bool, "true", "clustering", "pre-vote", Support::Works),
     flag("strict-reconfig-check", Kind::Bool, "true", "clustering", "strict-reconfig-check", Support::Works),
     flag("v2-deprecation", Kind::Text, "write-only", "clustering", "v2-deprecation", Support::Inert),
-    flag("auto-tls", Kind::Bool, "false", "security", "client-transport-security.auto-tls", TLS),
-    flag("cert-file", Kind::Text, "", "security", "client-transport-security.cert-file", TLS),
-    flag("cipher-suites", Kind::List, "", "security", "cipher-suites", TLS),
-    flag("client-cert-allowed-hostname", Kind::List, "", "security", "client-transport-security.allowed-hostname", TLS),
-    flag("client-cert-auth", Kind::Bool, "false", "security", "client-transport-security.client-cert-auth", TLS),
-    flag("client-cert-file", Kind::Text, "", "security", "client-transport-security.client-cert-file", TLS),
-    flag("client-crl-file", Kind::Text, "", "security", "", TLS),
-    flag("client-key-file", Kind::Text, "", "security", "client-transport-security.client-key-file", TLS),
+    flag("auto-tls", Kind::Bool, "false", "security", "client-transport-security.auto-tls", Support::Works),
+    flag("cert-file", Kind::Text, "", "security", "client-transport-security.cert-file", Support::Works),
+    flag("cipher-suites", Kind::List, "", "security", "cipher-suites", Support::Works),
+    flag("client-cert-allowed-hostname", Kind::List, "", "security", "client-transport-security.allowed-hostname", Support::Works),
+    flag("client-cert-auth", Kind::Bool, "false", "security", "client-transport-security.client-cert-auth", Support::Works),
+    flag("client-cert-file", Kind::Text, "", "security", "client-transport-security.client-cert-file", Support::Works),
+    flag("client-crl-file", Kind::Text, "", "security", "", Support::Works),
+    flag("client-key-file", Kind::Text, "", "security", "client-transport-security.client-key-file", Support::Works),
     flag("cors", Kind::Urls, "*", "security", "cors", Support::Works),
     flag("host-whitelist", Kind::List, "*", "security", "host-whitelist", Support::Works),
-    flag("key-file", Kind::Text, "", "security", "client-transport-security.key-file", TLS),
-    flag("peer-auto-tls", Kind::Bool, "false", "security", "peer-transport-security.auto-tls", TLS),
-    flag("peer-cert-allowed-cn", Kind::List, "", "security", "peer-transport-security.allowed-cn", TLS),
-    flag("peer-cert-allowed-hostname", Kind::List, "", "security", "peer-transport-security.allowed-hostname", TLS),
-    flag("peer-cert-file", Kind::Text, "", "security", "peer-transport-security.cert-file", TLS),
-    flag("peer-client-cert-auth", Kind::Bool, "false", "security", "peer-transport-security.client-cert-auth", TLS),
-    flag("peer-client-cert-file", Kind::Text, "", "security", "peer-transport-security.client-cert-file", TLS),
-    flag("peer-client-key-file", Kind::Text, "", "security", "peer-transport-security.client-key-file", TLS),
-    flag("peer-crl-file", Kind::Text, "", "security", "", TLS),
-    flag("peer-key-file", Kind::Text, "", "security", "peer-transport-security.key-file", TLS),
-    flag("peer-trusted-ca-file", Kind::Text, "", "security", "peer-transport-security.trusted-ca-file", TLS),
-    flag("self-signed-cert-validity", Kind::Uint, "1", "security", "self-signed-cert-validity", Support::Inert),
-    flag("tls-max-version", Kind::Text, "", "security", "tls-max-version", TLS),
-    flag("tls-min-version", Kind::Text, "TLS1.2", "security", "tls-min-version", TLS),
-    flag("trusted-ca-file", Kind::Text, "", "security", "client-transport-security.trusted-ca-file", TLS),
+    flag("key-file", Kind::Text, "", "security", "client-transport-security.key-file", Support::Works),
+    flag("peer-auto-tls", Kind::Bool, "false", "security", "peer-transport-security.auto-tls", Support::Works),
+    flag("peer-cert-allowed-cn", Kind::List, "", "security", "peer-transport-security.allowed-cn", Support::Works),
+    flag("peer-cert-allowed-hostname", Kind::List, "", "security", "peer-transport-security.allowed-hostname", Support::Works),
+    flag("peer-cert-file", Kind::Text, "", "security", "peer-transport-security.cert-file", Support::Works),
+    flag("peer-client-cert-auth", Kind::Bool, "false", "security", "peer-transport-security.client-cert-auth", Support::Works),
+    flag("peer-client-cert-file", Kind::Text, "", "security", "peer-transport-security.client-cert-file", Support::Works),
+    flag("peer-client-key-file", Kind::Text, "", "security", "peer-transport-security.client-key-file", Support::Works),
+    flag("peer-crl-file", Kind::Text, "", "security", "", Support::Works),
+    flag("peer-key-file", Kind::Text, "", "security", "peer-transport-security.key-file", Support::Works),
+    flag("peer-trusted-ca-file", Kind::Text, "", "security", "peer-transport-security.trusted-ca-file", Support::Works),
+    flag("self-signed-cert-validity", Kind::Uint, "1", "security", "self-signed-cert-validity", Support::Works),
+    flag("tls-max-version", Kind::Text, "", "security", "tls-max-version", Support::Works),
+    flag("tls-min-version", Kind::Text, "TLS1.2", "security", "tls-min-version", Support::Works),
+    flag("trusted-ca-file", Kind::Text, "", "security", "client-transport-security.trusted-ca-file", Support::Works),
     flag("auth-token", Kind::Text, "simple", "auth", "auth-token", Support::Works),
     flag("auth-token-ttl", Kind::Uint, "300", "auth", "auth-token-ttl", Support::Works),
     flag("bcrypt-cost", Kind::Uint, "10", "auth", "bcrypt-cost", Support::Works),
@@ -186,7 +183,7 @@ pub(crate) const FLAGS: &[Flag] = &[
     flag("corrupt-check-time", Kind::Duration, "0s", "features", "corrupt-check-time", Support::Works),
     flag("downgrade-check-time", Kind::Duration, "5s", "features", "downgrade-check-time", Support::Works),
     flag("max-learners", Kind::Int, "1", "features", "max-learners", Support::Works),
-    flag("peer-skip-client-san-verification", Kind::Bool, "false", "features", "peer-transport-security.skip-client-san-verification", TLS),
+    flag("peer-skip-client-san-verification", Kind::Bool, "false", "features", "peer-transport-security.skip-client-san-verification", Support::Works),
     flag("warning-apply-duration", Kind::Duration, "100ms", "features", "warning-apply-duration", Support::Works),
     flag("watch-progress-notify-interval", Kind::Duration, "0s", "features", "watch-progress-notify-interval", Support::Works),
     flag("force-new-cluster", Kind::Bool, "false", "unsafe", "force-new-cluster", Support::Works),
@@ -207,6 +204,17 @@ pub(crate) const FLAGS: &[Flag] = &[
     flag("test.coverprofile", Kind::Text, "", "ignored", "", Support::Ignored),
     flag("test.outputdir", Kind::Text, "", "ignored", "", Support::Ignored),
 ];
+
+/// Settings that only a config file has, in the form of flags. etcd's file takes this one for
+/// clients as it does for members.
+pub(crate) const FILE_ONLY: &[Flag] = &[flag(
+    "client-cert-allowed-cn",
+    Kind::List,
+    "",
+    "security",
+    "client-transport-security.allowed-cn",
+    Support::Works,
+)];
 
 /// The flag of that name.
 pub(crate) fn find(name: &str) -> Option<&'static Flag> {

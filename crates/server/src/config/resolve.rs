@@ -5,12 +5,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ketch_base::limits;
-use url::Url;
 
 use super::flags::{FLAGS, Support};
 use super::sources::{Settings, boolean};
-use super::urls::{advertised, listened};
-use super::{AutoCompaction, Config, ConfigError, LogConfig, clustering, duration};
+use super::urls::{ListenUrl, advertised, listened};
+use super::{AutoCompaction, Config, ConfigError, LogConfig, clustering, duration, transport};
 
 /// etcd's upper bound of `--election-timeout`.
 const ELECTION_MS_MAX: u64 = 50_000;
@@ -56,6 +55,7 @@ pub(super) fn resolve(settings: Settings) -> Result<Config, ConfigError> {
         listen_client_urls: listen_urls(&settings, "listen-client-urls")?,
         advertise_client_urls: advertised_clients(&settings)?,
         listen_peer_urls: listen_urls(&settings, "listen-peer-urls")?,
+        listen_client_http_urls: listen_urls(&settings, "listen-client-http-urls")?,
         listen_metrics_urls: listen_urls(&settings, "listen-metrics-urls")?,
         initial_cluster: clustering.members,
         peer_urls: clustering.peer_urls,
@@ -100,6 +100,7 @@ pub(super) fn resolve(settings: Settings) -> Result<Config, ConfigError> {
         auth_token: settings.get("auth-token").to_owned(),
         auth_token_ttl: Duration::from_secs(number(&settings, "auth-token-ttl")),
         bcrypt_cost: bcrypt_cost(&settings),
+        transport: transport::resolve(&settings)?,
         no_fsync: on(&settings, "unsafe-no-fsync"),
         log: log_config(&settings)?,
         audit_log: audit_log(&settings),
@@ -159,8 +160,8 @@ fn learners_max(settings: &Settings) -> Result<usize, ConfigError> {
     })
 }
 
-fn listen_urls(settings: &Settings, name: &str) -> Result<Vec<Url>, ConfigError> {
-    listened(name, settings.get(name))
+fn listen_urls(settings: &Settings, name: &str) -> Result<Vec<ListenUrl>, ConfigError> {
+    listened(settings.get(name))
 }
 
 /// The data folder, and the log's within it unless it was put elsewhere.

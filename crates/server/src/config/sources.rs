@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use super::flags::{self, FLAGS, Flag, Kind, Support};
+use super::flags::{self, FILE_ONLY, FLAGS, Flag, Kind, Support};
 use super::urls::checked_url;
 use super::{ConfigError, duration};
 
@@ -106,7 +106,8 @@ impl Settings {
         let root: serde_json::Value = serde_saphyr::from_str(text)
             .map_err(|error| ConfigError::Verify(format!("error parsing config file: {error}")))?;
         let mut settings = Self::default();
-        for flag in FLAGS.iter().filter(|flag| !flag.key.is_empty()) {
+        let flags = FLAGS.iter().chain(FILE_ONLY);
+        for flag in flags.filter(|flag| !flag.key.is_empty()) {
             if let Some(value) = lookup(&root, flag.key)
                 && let Some(text) = file_text(flag, value)
             {

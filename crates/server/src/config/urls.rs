@@ -1,7 +1,9 @@
 //! URLs as etcd's flags take them: a scheme it knows, a host and a port, no path.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 
 use url::Url;
 
@@ -13,7 +15,8 @@ pub(super) fn checked_url(text: &str) -> Result<(), String> {
         return Err(unknown_scheme(text));
     };
     match scheme.to_ascii_lowercase().as_str() {
-        "unix" | "unixs" => return Ok(()),
+        // A host with a port that is none is refused by Go's parser.
+        "unix" | "unixs" => return unix_host(text, rest),
         "http" | "https" => {}
         _ => return Err(unknown_scheme(text)),
     }
@@ -39,6 +42,17 @@ pub(super) fn checked_url(text: &str) -> Result<(), String> {
     Ok(())
 }
 
+fn unix_host(text: &str, rest: &str) -> Result<(), String> {
+    let host = rest.strip_prefix("//").unwrap_or("").split('/').next().unwrap_or("");
+    match host.rsplit_once(':') {
+        Some((_, port)) if !port.bytes().all(|byte| byte.is_ascii_digit()) => {
+            let why = format!("invalid port {:?} after host", format!(":{port}"));
+            Err(format!("parse {text:?}: {why}"))
+        }
+        _ => Ok(()),
+    }
+}
+
 fn unknown_scheme(text: &str) -> String {
     format!("URL scheme must be http, https, unix, or unixs: {text}")
 }
@@ -47,13 +61,42 @@ fn no_port(text: &str) -> String {
     format!("URL address does not have the form \"host:port\": {text}")
 }
 
-/// Listen URLs bind by address: `localhost` or an IP, no path.
-pub(super) fn listened(flag: &str, text: &str) -> Result<Vec<Url>, ConfigError> {
-    texts(text).map(|text| listen_url(flag, text)).collect()
+/// A URL to listen at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ListenUrl {
+    /// As it was written.
+    pub(crate) text: String,
+    /// `https` or `unixs`.
+    pub(crate) is_secure: bool,
+    pub(crate) address: Address,
 }
 
-fn listen_url(flag: &str, text: &str) -> Result<Url, ConfigError> {
-    refuse_unix(text)?;
+/// Where a listener is bound.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Address {
+    /// `localhost` is its IPv4 address, as etcd resolves it.
+    Tcp(SocketAddr),
+    /// A socket file.
+    Unix(PathBuf),
+}
+
+impl fmt::Display for ListenUrl {
+    /// The URL without its scheme.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let address = self.text.split_once(':').map_or(self.text.as_str(), |(_, rest)| rest);
+        f.write_str(address.strip_prefix("//").unwrap_or(address))
+    }
+}
+
+/// Listen URLs bind by address: `localhost`, an IP, or the path of a socket.
+pub(super) fn listened(text: &str) -> Result<Vec<ListenUrl>, ConfigError> {
+    texts(text).map(listen_url).collect()
+}
+
+fn listen_url(text: &str) -> Result<ListenUrl, ConfigError> {
+    if is_unix(text) {
+        return unix_url(text);
+    }
     let by_address = || ConfigError::Verify(format!("expected IP in URL for binding ({text})"));
     if has_no_host(text) {
         return Err(by_address());
@@ -62,22 +105,37 @@ fn listen_url(flag: &str, text: &str) -> Result<Url, ConfigError> {
     let url = Url::parse(text).map_err(|error| ConfigError::Verify(error.to_string()))?;
     let host = url.host_str().unwrap_or("");
     let bare = host.trim_start_matches('[').trim_end_matches(']');
-    if host != "localhost" && bare.parse::<IpAddr>().is_err() {
-        return Err(by_address());
+    let ip = match bare {
+        "localhost" => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        literal => literal.parse().map_err(|_| by_address())?,
+    };
+    let port = url.port_or_known_default().unwrap_or(0);
+    Ok(ListenUrl {
+        text: text.to_owned(),
+        is_secure: url.scheme() == "https",
+        address: Address::Tcp(SocketAddr::new(ip, port)),
+    })
+}
+
+/// As in etcd the path is what stands where host and path do: `unix:///run/a` and `unix://a`.
+fn unix_url(text: &str) -> Result<ListenUrl, ConfigError> {
+    let (scheme, rest) = text.split_once(':').unwrap_or((text, ""));
+    let path = rest.strip_prefix("//").unwrap_or(rest);
+    if path.is_empty() {
+        return Err(ConfigError::Verify(format!("expected path in URL for binding ({text})")));
     }
-    if url.scheme() == "https" {
-        let why = format!("--{flag}: TLS is not implemented yet ({text})");
-        return Err(ConfigError::Verify(why));
-    }
-    Ok(url)
+    Ok(ListenUrl {
+        text: text.to_owned(),
+        is_secure: scheme.eq_ignore_ascii_case("unixs"),
+        address: Address::Unix(PathBuf::from(path)),
+    })
 }
 
 /// URLs as they were written, sorted and each once, as etcd keeps them.
 pub(super) fn advertised(flag: &str, text: &str) -> Result<Vec<String>, ConfigError> {
     let mut urls = BTreeSet::new();
     for word in texts(text) {
-        refuse_unix(word)?;
-        if has_no_host(word) {
+        if !is_unix(word) && has_no_host(word) {
             let form = match flag {
                 "initial-advertise-peer-urls" => "\"host:port\"",
                 _ => {
@@ -95,12 +153,9 @@ pub(super) fn advertised(flag: &str, text: &str) -> Result<Vec<String>, ConfigEr
     Ok(urls.into_iter().collect())
 }
 
-fn refuse_unix(text: &str) -> Result<(), ConfigError> {
-    if text.starts_with("unix:") || text.starts_with("unixs:") {
-        let why = format!("unix-socket listeners are not implemented yet: {text}");
-        return Err(ConfigError::Verify(why));
-    }
-    Ok(())
+fn is_unix(text: &str) -> bool {
+    let scheme = text.split_once(':').map_or("", |(scheme, _)| scheme);
+    scheme.eq_ignore_ascii_case("unix") || scheme.eq_ignore_ascii_case("unixs")
 }
 
 fn has_no_host(text: &str) -> bool {

@@ -15,7 +15,7 @@ const NOTES: &[(&str, &str)] = &[
         "All first members, NAME=URL[,..]; this one alone if not set. Not read again later.",
     ),
     ("initial-cluster-state", "new: found it. existing: join one that has added this member."),
-    ("discovery-endpoints", "Another cluster through which members find each other, without TLS."),
+    ("discovery-endpoints", "Another cluster through which members find each other."),
     ("discovery-token", "What they find each other by; needs --discovery-endpoints."),
     ("discovery-srv", "Domain with SRV records of etcd-server-ssl and etcd-server."),
     ("discovery-srv-name", "Looks for etcd-server-ssl-NAME and etcd-server-NAME instead."),
@@ -90,6 +90,6 @@ mod tests {
             assert_eq!(flag.support, Support::Works, "{name}");
             assert!(text.contains(&format!("--{name} '{}'\n    {note}\n", flag.default)), "{name}");
         }
-        assert!(text.contains("--cert-file ''\n    Refused when set: TLS"), "{text}");
+        assert!(text.contains("--memory-mlock 'false'\n    Refused when set: "), "{text}");
     }
 }

@@ -1,6 +1,5 @@
 //! The parts of a member put together: mailboxes between threads, each thread with its state.
 
-use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
@@ -22,12 +21,14 @@ use super::storage::Storage;
 use crate::config::Config;
 use crate::exit::{Ending, Exit};
 use crate::lanes::Lanes;
+use crate::listen::Listening;
 use crate::mailbox::{Receiver, Sender, mailbox};
 use crate::member::{Clock, Member, Options};
 use crate::metrics::Counters;
 use crate::passwords::Passwords;
 use crate::progress::Progress;
 use crate::read_gate::ReadGate;
+use crate::security::Security;
 use crate::threads::{
     ApplyTask, ApplyThread, BackendJob, BackendThread, CompactorThread, LogThread, NodeTask,
     NodeThread, Peers, Place, Pressure, Sinks, Standing, Wake, WatchJob, WatchThread,
@@ -62,7 +63,8 @@ struct Boxes {
 pub(super) fn assemble(
     config: Config,
     storage: Storage,
-    listeners: Vec<TcpListener>,
+    listeners: Vec<Listening>,
+    security: Security,
     exit: Exit,
 ) -> Result<Running> {
     let (node_box, node_tasks) = mailbox(limits::NODE_MAILBOX_EVENTS);
@@ -82,6 +84,7 @@ pub(super) fn assemble(
         member.exit.ask(Ending::Removed);
     }
     let place = Place::new(disk(&config), snap_dir(&config));
+    let listeners = listeners.into_iter().map(super::in_clear).collect::<Result<_>>()?;
     let peers = Peers::start(&config, &member, place, listeners)?;
     let _ = member.links.set(peers.links.clone());
     let threads = Threads {
@@ -114,6 +117,7 @@ pub(super) fn assemble(
         node_thread,
         core_threads,
         is_restart,
+        security,
     })
 }
 
