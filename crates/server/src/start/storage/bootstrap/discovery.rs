@@ -7,6 +7,7 @@
 //! ```
 //! Who registered first is in; who comes when all places are taken is refused.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use ketch_base::MemberId;
@@ -14,6 +15,7 @@ use ketch_client::{Client, Config, Error, Events, cancellation};
 use ketch_proto::etcdserverpb::{PutRequest, RangeRequest, WatchCreateRequest};
 use ketch_proto::mvccpb::KeyValue;
 use ketch_proto::mvccpb::event::EventType;
+use ketch_tls::{Alpn, Files, Identity, Rules};
 
 use crate::config::DiscoveryService;
 use crate::config::initial_cluster;
@@ -43,6 +45,12 @@ pub(in super::super) enum DiscoveryError {
     Client(String),
 }
 
+impl From<ketch_tls::Error> for DiscoveryError {
+    fn from(error: ketch_tls::Error) -> Self {
+        Self::Client(format!("failed to join discovery cluster ({error})"))
+    }
+}
+
 impl From<Error> for DiscoveryError {
     fn from(error: Error) -> Self {
         Self::Client(error.to_string())
@@ -56,7 +64,11 @@ pub(super) async fn join(
     id: MemberId,
     own: &str,
 ) -> Result<String, DiscoveryError> {
+    let (username, password) = service.user.clone().unwrap_or_default();
     let client = Client::new(Config {
+        security: security(service)?,
+        username,
+        password,
         dial_timeout: service.dial_timeout,
         call_timeout: Some(service.request_timeout),
         keepalive_time: service.keepalive_time,
@@ -73,6 +85,16 @@ pub(super) async fn join(
         );
     }
     joined
+}
+
+/// The identity to ask with, if it is to be asked over TLS.
+fn security(service: &DiscoveryService) -> Result<Option<Arc<Identity>>, ketch_tls::Error> {
+    let files = service.files.clone();
+    if !service.is_secure && files == Files::default() {
+        return Ok(None);
+    }
+    let rules = Rules { insecure_skip_verify: service.skip_verify, ..Rules::default() };
+    Identity::load(files, rules, Alpn::Clients).map(Some)
 }
 
 struct Keys {
