@@ -7,7 +7,7 @@ use std::io;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderMap};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap};
 use http::{HeaderValue, Method, StatusCode};
 use ketch_base::{ClusterId, Code};
 use ketch_proto::etcdserverpb::{LeaseKeepAliveRequest, LeaseKeepAliveResponse, Member};
@@ -17,6 +17,7 @@ use tokio::time::timeout;
 
 use crate::client::{BodyError, Client, empty, full, read_all};
 use crate::headers;
+use crate::net::Dialer;
 use crate::ports::{HashAnswer, Versions};
 use crate::{json, limits};
 
@@ -92,29 +93,19 @@ pub struct ClusterView {
     pub cluster: ClusterId,
     /// Its members.
     pub members: Vec<Member>,
-    /// Who said so.
-    pub from_url: String,
 }
 
-/// Asks the members at `urls`, one after the other, who is in the cluster; the first answer
-/// counts. Each has `timeout` to answer.
+/// Asks the member at `url` who is in its cluster.
 ///
 /// # Errors
-/// What the last one failed with.
-pub async fn cluster(urls: &[String], timeout: Duration) -> Result<ClusterView, AskError> {
-    let mut failure = AskError::NoUrl;
-    for url in urls {
-        match cluster_of_one(url, timeout).await {
-            Ok(view) => return Ok(view),
-            Err(error) => failure = error,
-        }
-    }
-    Err(failure)
-}
-
-async fn cluster_of_one(url: &str, timeout: Duration) -> Result<ClusterView, AskError> {
+/// See [`AskError`].
+pub async fn cluster(
+    dialer: &Dialer,
+    url: &str,
+    timeout: Duration,
+) -> Result<ClusterView, AskError> {
     let question = Question::get("/members");
-    let answer = question.ask(url, timeout).await?;
+    let answer = question.ask(dialer, url, timeout).await?;
     let unreadable = |why: String| AskError::Unreadable { url: url.to_owned(), why };
     let id = headers::text(&answer.headers, &headers::CLUSTER_ID).and_then(headers::member_id);
     let cluster = id.ok_or_else(|| unreadable("no cluster ID".into()))?.0;
@@ -122,15 +113,15 @@ async fn cluster_of_one(url: &str, timeout: Duration) -> Result<ClusterView, Ask
     if members.len() > limits::ANSWER_MEMBERS {
         return Err(unreadable(format!("{} members", members.len())));
     }
-    Ok(ClusterView { cluster: ClusterId(cluster), members, from_url: url.to_owned() })
+    Ok(ClusterView { cluster: ClusterId(cluster), members })
 }
 
 /// The versions of the member at `url`.
 ///
 /// # Errors
 /// See [`AskError`].
-pub async fn version(url: &str, timeout: Duration) -> Result<Versions, AskError> {
-    let answer = Question::get("/version").ask(url, timeout).await?;
+pub async fn version(dialer: &Dialer, url: &str, timeout: Duration) -> Result<Versions, AskError> {
+    let answer = Question::get("/version").ask(dialer, url, timeout).await?;
     json::parse_versions(&answer.body).map_err(|e| unreadable(url, e))
 }
 
@@ -138,8 +129,12 @@ pub async fn version(url: &str, timeout: Duration) -> Result<Versions, AskError>
 ///
 /// # Errors
 /// See [`AskError`].
-pub async fn downgrade_enabled(url: &str, timeout: Duration) -> Result<bool, AskError> {
-    let answer = Question::get("/downgrade/enabled").ask(url, timeout).await?;
+pub async fn downgrade_enabled(
+    dialer: &Dialer,
+    url: &str,
+    timeout: Duration,
+) -> Result<bool, AskError> {
+    let answer = Question::get("/downgrade/enabled").ask(dialer, url, timeout).await?;
     match &answer.body[..] {
         b"true" => Ok(true),
         b"false" => Ok(false),
@@ -152,6 +147,7 @@ pub async fn downgrade_enabled(url: &str, timeout: Duration) -> Result<bool, Ask
 /// # Errors
 /// See [`AskError`]; [`AskError::code`] tells compacted and future revisions.
 pub async fn hash_kv(
+    dialer: &Dialer,
     url: &str,
     cluster: ClusterId,
     revision: i64,
@@ -161,7 +157,7 @@ pub async fn hash_kv(
     question.body = json::hash_request(revision).map_err(|e| unreadable(url, e))?.into();
     question.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers::put_text(&mut question.headers, headers::CLUSTER_ID, &cluster.to_string());
-    let answer = question.ask(url, timeout).await?;
+    let answer = question.ask(dialer, url, timeout).await?;
     json::parse_hash(&answer.body).map_err(|e| unreadable(url, e))
 }
 
@@ -170,12 +166,13 @@ pub async fn hash_kv(
 /// # Errors
 /// See [`AskError`]; [`AskError::code`] tells a lease that is not there.
 pub async fn renew_lease(
+    dialer: &Dialer,
     url: &str,
     id: i64,
     timeout: Duration,
 ) -> Result<LeaseKeepAliveResponse, AskError> {
     let request = LeaseKeepAliveRequest { id };
-    let answer = Question::protobuf("/leases", &request).ask(url, timeout).await?;
+    let answer = Question::protobuf("/leases", &request).ask(dialer, url, timeout).await?;
     LeaseKeepAliveResponse::decode(answer.body).map_err(|e| unreadable(url, e))
 }
 
@@ -184,22 +181,34 @@ pub async fn renew_lease(
 /// # Errors
 /// See [`AskError`]; [`AskError::code`] tells a lease that is not there.
 pub async fn lease_internal(
+    dialer: &Dialer,
     url: &str,
     request: LeaseInternalRequest,
     timeout: Duration,
 ) -> Result<LeaseInternalResponse, AskError> {
-    let answer = Question::protobuf("/leases/internal", &request).ask(url, timeout).await?;
+    let answer = Question::protobuf("/leases/internal", &request).ask(dialer, url, timeout).await?;
     LeaseInternalResponse::decode(answer.body).map_err(|e| unreadable(url, e))
 }
 
-/// Has the leader at `url` promote a learner.
+/// Has the leader at `url` promote a learner; it judges whether whose `token` this is may.
 ///
 /// # Errors
 /// See [`AskError`]; [`AskError::code`] tells etcd's causes.
-pub async fn promote(url: &str, id: u64, timeout: Duration) -> Result<Vec<Member>, AskError> {
+pub async fn promote(
+    dialer: &Dialer,
+    url: &str,
+    id: u64,
+    token: Option<Bytes>,
+    timeout: Duration,
+) -> Result<Vec<Member>, AskError> {
     let mut question = Question::get(&format!("/members/promote/{id}"));
     question.method = Method::POST;
-    let answer = question.ask(url, timeout).await?;
+    // What came as one header can go as another.
+    if let Some(Ok(mut token)) = token.map(HeaderValue::from_maybe_shared) {
+        token.set_sensitive(true);
+        question.headers.insert(AUTHORIZATION, token);
+    }
+    let answer = question.ask(dialer, url, timeout).await?;
     json::parse_members(&answer.body).map_err(|e| unreadable(url, e))
 }
 
@@ -234,9 +243,9 @@ impl Question {
         question
     }
 
-    async fn ask(self, url: &str, within: Duration) -> Result<Answer, AskError> {
+    async fn ask(self, dialer: &Dialer, url: &str, within: Duration) -> Result<Answer, AskError> {
         let late = || AskError::Timeout { url: url.to_owned() };
-        match timeout(within, self.ask_patiently(url, within)).await {
+        match timeout(within, self.ask_patiently(dialer, url, within)).await {
             Err(_) => Err(late()),
             Ok(Err(AskError::Unreachable { source, .. }))
                 if source.kind() == io::ErrorKind::TimedOut =>
@@ -247,9 +256,14 @@ impl Question {
         }
     }
 
-    async fn ask_patiently(self, url: &str, within: Duration) -> Result<Answer, AskError> {
+    async fn ask_patiently(
+        self,
+        dialer: &Dialer,
+        url: &str,
+        within: Duration,
+    ) -> Result<Answer, AskError> {
         let unreachable = |source| AskError::Unreachable { url: url.to_owned(), source };
-        let mut client = Client::connect(url, within, within).await.map_err(unreachable)?;
+        let mut client = Client::connect(dialer, url, within, within).await.map_err(unreachable)?;
         let body = if self.body.is_empty() { empty() } else { full(self.body) };
         let response = client
             .request(self.method, &self.path, self.headers, body)

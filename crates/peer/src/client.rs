@@ -1,5 +1,6 @@
 //! One HTTP/1.1 connection to another member, and requests on it.
 
+use std::error::Error;
 use std::io;
 use std::time::Duration;
 
@@ -11,9 +12,10 @@ use http_body_util::{BodyExt, Empty, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{Builder, SendRequest};
 use hyper_util::rt::TokioIo;
+use ketch_tls::explain;
 use tokio::time::timeout;
 
-use crate::net::{Target, dial};
+use crate::net::{Dialer, Target};
 
 /// A body we send.
 pub(crate) type Outbound = UnsyncBoxBody<Bytes, io::Error>;
@@ -37,18 +39,19 @@ pub(crate) struct Client {
 impl Client {
     /// Dials the member at `url`; `stall` bounds every single write.
     pub(crate) async fn connect(
+        dialer: &Dialer,
         url: &str,
         dial_within: Duration,
         stall: Duration,
     ) -> io::Result<Self> {
         let target = Target::of(url)?;
-        let socket = dial(&target, dial_within, stall).await?;
+        let socket = dialer.dial(&target, dial_within, stall).await?;
         let host = HeaderValue::from_str(&target.authority).map_err(io::Error::other)?;
         let (sender, connection) = Builder::new()
             .title_case_headers(true)
             .handshake(TokioIo::new(socket))
             .await
-            .map_err(io::Error::other)?;
+            .map_err(broken)?;
         // Its errors come out of the request as well.
         tokio::spawn(connection);
         Ok(Self { sender, host })
@@ -67,14 +70,27 @@ impl Client {
         headers: HeaderMap,
         body: Outbound,
     ) -> io::Result<Response<Incoming>> {
-        self.sender.ready().await.map_err(io::Error::other)?;
+        self.sender.ready().await.map_err(broken)?;
         let mut request = Request::new(body);
         *request.method_mut() = method;
         *request.uri_mut() = path.parse().map_err(io::Error::other)?;
         *request.headers_mut() = headers;
         request.headers_mut().insert(HOST, self.host.clone());
-        self.sender.send_request(request).await.map_err(io::Error::other)
+        self.sender.send_request(request).await.map_err(broken)
     }
+}
+
+/// What broke a connection, in one line: the reason lies below what hyper says of it. A server that
+/// does not want our certificate may say so only when the first answer is awaited.
+fn broken(error: hyper::Error) -> io::Error {
+    let mut below: Option<&(dyn Error + 'static)> = error.source();
+    while let Some(cause) = below {
+        if let Some(cause) = cause.downcast_ref::<io::Error>() {
+            return io::Error::new(cause.kind(), explain(cause));
+        }
+        below = cause.source();
+    }
+    io::Error::other(error)
 }
 
 /// Why a body was not read to its end.
@@ -113,7 +129,7 @@ pub(crate) async fn next_chunk(
             .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?;
         match frame {
             None => return Ok(None),
-            Some(Err(error)) => return Err(io::Error::other(error)),
+            Some(Err(error)) => return Err(broken(error)),
             Some(Ok(frame)) => {
                 if let Ok(data) = frame.into_data() {
                     return Ok(Some(data));

@@ -5,6 +5,7 @@ use std::time::Duration;
 use ketch_base::{ClusterId, MemberId};
 
 use crate::limits;
+use crate::net::Dialer;
 
 /// What every request to another member carries, and the time-outs.
 #[derive(Clone, Debug)]
@@ -26,10 +27,12 @@ pub struct Config {
     pub read_timeout_ms: u64,
     /// How long one socket write may stall, in milliseconds (`--raft-write-timeout`).
     pub write_timeout_ms: u64,
+    /// How members are dialed whose URL says https.
+    pub dialer: Dialer,
 }
 
 impl Config {
-    /// etcd 3.7.1's defaults.
+    /// etcd 3.7.1's defaults, and no certificates.
     pub fn new(local: MemberId, cluster: ClusterId, peer_urls: Vec<String>) -> Self {
         Self {
             local,
@@ -40,6 +43,7 @@ impl Config {
             election_ms: 1_000,
             read_timeout_ms: limits::READ_TIMEOUT_MS,
             write_timeout_ms: limits::WRITE_TIMEOUT_MS,
+            dialer: Dialer::default(),
         }
     }
 

@@ -10,7 +10,7 @@
 //! Invariant: sending never blocks; what does not fit into a bounded queue is dropped and reported
 //! as unreachable, as Raft allows.
 //! Invariant: no length that came from the wire is allocated before its bytes have come.
-//! Invariant: dialing and accepting happen in `net` alone, so that TLS has one place to go.
+//! Invariant: dialing and accepting happen in `net` alone; nothing else knows of TLS.
 //!
 //! ```no_run
 //! # use std::sync::Arc;
@@ -40,6 +40,7 @@ mod status;
 
 pub use config::Config;
 pub use links::Links;
+pub use net::Dialer;
 pub use ports::{HashAnswer, Ports, SnapshotBody, SnapshotRefused, Versions};
-pub use serve::{Port, serve_connection};
+pub use serve::{Port, serve_connection, serve_secured};
 pub use status::LinkStatus;

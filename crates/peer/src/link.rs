@@ -158,7 +158,8 @@ impl Link {
     /// single write.
     async fn connect(&self, stall: Duration) -> io::Result<Client> {
         let url = self.url();
-        let client = Client::connect(&url, self.shared.config.dial_timeout(), stall).await;
+        let config = &self.shared.config;
+        let client = Client::connect(&config.dialer, &url, config.dial_timeout(), stall).await;
         if client.is_err() {
             self.url_failed(&url);
         }

@@ -13,6 +13,7 @@ use tracing::{info, warn};
 use crate::config::Config;
 use crate::limits;
 use crate::link::Link;
+use crate::net::Dialer;
 use crate::ports::{Chunks, Inward, Ports};
 use crate::serve::Port;
 use crate::status::LinkStatus;
@@ -112,6 +113,11 @@ impl Links {
                 self.shared.inward.snapshot_sent(to, false);
             }
         }
+    }
+
+    /// The way to other members for questions: [`crate::ask`].
+    pub fn dialer(&self) -> &Dialer {
+        &self.shared.config.dialer
     }
 
     /// How each link is doing, in order of id.

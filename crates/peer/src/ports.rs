@@ -40,11 +40,16 @@ pub trait Ports: Send + Sync + 'static {
 
     /// The membership as applied.
     fn members(&self) -> Vec<Member>;
-    /// Promotes a learner on behalf of a member that is not the leader.
+    /// Promotes a learner on behalf of a member that is not the leader. `token` is that of the
+    /// client who asked that member; whether it suffices is judged here.
     ///
     /// # Errors
     /// What the promotion fails with.
-    fn promote(&self, id: u64) -> impl Future<Output = Result<Vec<Member>, Code>> + Send;
+    fn promote(
+        &self,
+        id: u64,
+        token: Option<Bytes>,
+    ) -> impl Future<Output = Result<Vec<Member>, Code>> + Send;
     /// The hash of the key space at `revision`; 0 is the current one.
     ///
     /// # Errors

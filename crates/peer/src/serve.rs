@@ -8,6 +8,7 @@ mod snapshot;
 mod stream;
 
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1::Builder;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use ketch_tls::Acceptor;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tracing::debug;
 
@@ -24,7 +26,7 @@ use crate::client::Outbound;
 use crate::config::Config;
 use crate::headers;
 use crate::links::Shared;
-use crate::net::Stalling;
+use crate::net::{Stalling, secure};
 use crate::ports::Ports;
 
 pub use snapshot::SnapshotBody;
@@ -81,6 +83,23 @@ where
     }
 }
 
+/// As [`serve_connection`], after a handshake with the other end, which is at `remote`. Who is not
+/// let in is told of in a log line. Run it in a task of its own: the handshake takes as long as the
+/// other end likes, up to its time-out.
+pub async fn serve_secured<IO, P>(
+    io: IO,
+    remote: Option<SocketAddr>,
+    acceptor: &Acceptor,
+    port: Arc<Port<P>>,
+) where
+    IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    P: Ports,
+{
+    if let Some(stream) = secure(io, remote, acceptor).await {
+        serve_connection(stream, port).await;
+    }
+}
+
 async fn route<P: Ports>(port: &Port<P>, request: Request<Incoming>) -> Response<Outbound> {
     let path = request.uri().path().to_owned();
     let only = |allowed: &'static str| {
@@ -111,7 +130,7 @@ async fn route<P: Ports>(port: &Port<P>, request: Request<Incoming>) -> Response
         "/downgrade/enabled" => members::downgrade_enabled(port).await,
         _ => {
             if let Some(id) = path.strip_prefix("/members/promote/") {
-                members::promote(port, id).await
+                members::promote(port, id, request.headers()).await
             } else if path.starts_with("/raft/stream/") {
                 stream::attach(port, &path, request.headers())
             } else {

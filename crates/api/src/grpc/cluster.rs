@@ -19,7 +19,8 @@ pub(super) async fn serve<P: Ports, B: Inbound>(edge: &Edge<P>, call: Call<B>) -
         Method::MemberRemove => unary(edge, call, |_, request| ports.member_remove(request)).await,
         Method::MemberUpdate => unary(edge, call, |_, request| ports.member_update(request)).await,
         Method::MemberPromote => {
-            unary(edge, call, |_, request| ports.member_promote(request)).await
+            let credentials = call.metadata.credentials.clone();
+            unary(edge, call, |_, request| ports.member_promote(credentials, request)).await
         }
         _ => unary(edge, call, |_, request| ports.member_list(request)).await,
     }

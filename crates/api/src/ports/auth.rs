@@ -4,6 +4,7 @@ use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
 use ketch_auth::Caller;
 use ketch_auth::gate::Request;
@@ -32,6 +33,12 @@ impl Credentials {
             false => name.cloned(),
         };
         Self { token, name }
+    }
+
+    /// Of a call that another member passed on; what can be no token is as good as a wrong one.
+    pub fn of_token(token: Bytes) -> Self {
+        let token = HeaderValue::from_maybe_shared(token);
+        Self { token: Some(token.unwrap_or(HeaderValue::from_static(""))), ..Self::default() }
     }
 
     /// The token as it came.

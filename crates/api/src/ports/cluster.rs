@@ -9,6 +9,8 @@ use ketch_proto::etcdserverpb::{
     MemberUpdateRequest, MemberUpdateResponse,
 };
 
+use super::Credentials;
+
 /// Members: list, add, remove, update, promote.
 pub trait Cluster: Send + Sync + 'static {
     /// The members; linearizable if asked. etcd's header here carries no revision.
@@ -55,12 +57,13 @@ pub trait Cluster: Send + Sync + 'static {
         request: MemberUpdateRequest,
     ) -> impl Future<Output = Result<MemberUpdateResponse, Code>> + Send;
 
-    /// Makes a learner a voter.
+    /// Makes a learner a voter. Whoever has to pass that on passes on who wants it.
     ///
     /// # Errors
     /// `MemberNotFound`, `MemberNotLearner`, `LearnerNotReady`, ..
     fn member_promote(
         &self,
+        credentials: Credentials,
         request: MemberPromoteRequest,
     ) -> impl Future<Output = Result<MemberPromoteResponse, Code>> + Send;
 }

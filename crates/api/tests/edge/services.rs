@@ -122,7 +122,11 @@ impl Cluster for Fake {
         Err(Code::MemberNotFound)
     }
 
-    async fn member_promote(&self, _: MemberPromoteRequest) -> Result<MemberPromoteResponse, Code> {
+    async fn member_promote(
+        &self,
+        _: Credentials,
+        _: MemberPromoteRequest,
+    ) -> Result<MemberPromoteResponse, Code> {
         Err(Code::MemberNotLearner)
     }
 }

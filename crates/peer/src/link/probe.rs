@@ -7,7 +7,7 @@ use std::time::Duration;
 use http::header::HeaderMap;
 use http::{Method, StatusCode};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
-use tracing::debug;
+use tracing::warn;
 
 use super::Link;
 use crate::client::{Client, empty, read_all};
@@ -18,17 +18,25 @@ pub(super) async fn run(link: Arc<Link>) {
     let mut beat = interval(Duration::from_millis(limits::PROBE_INTERVAL_MS));
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut kept = None;
+    let mut failures = 0_u64;
     loop {
         beat.tick().await;
         let patience = link.shared.config.read_timeout();
-        kept = match timeout(patience, probe(&link, kept.take())).await {
-            Ok(Ok(client)) => Some(client),
-            Ok(Err(error)) => {
-                debug!(peer = %link.id, %error, "probe failed");
-                None
+        let late = || Err(io::ErrorKind::TimedOut.into());
+        let probed = timeout(patience, probe(&link, kept.take())).await;
+        match probed.unwrap_or_else(|_| late()) {
+            Ok(client) => {
+                kept = Some(client);
+                failures = 0;
             }
-            Err(_) => None,
-        };
+            Err(error) => {
+                failures += 1;
+                // A member that starts a moment later than this one is no news.
+                if failures > 1 {
+                    warn!(remote_peer_id = %link.id, %error, "prober detected unhealthy status");
+                }
+            }
+        }
     }
 }
 

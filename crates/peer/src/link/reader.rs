@@ -111,9 +111,8 @@ async fn open(link: &Link, kind: Kind) -> Result<(Client, Incoming), Ended> {
         link.url_failed(&url);
         Ended::Dial(error)
     };
-    let mut client = Client::connect(&url, config.dial_timeout(), config.write_timeout())
-        .await
-        .map_err(failed)?;
+    let (within, stall) = (config.dial_timeout(), config.write_timeout());
+    let mut client = Client::connect(&config.dialer, &url, within, stall).await.map_err(failed)?;
     let mut fields = HeaderMap::new();
     headers::put(config, &mut fields);
     headers::put_text(&mut fields, headers::RAFT_TO, &link.id.to_string());

@@ -1,6 +1,8 @@
 //! Questions about the cluster: members, hashes, versions.
 
-use http::{Request, Response, StatusCode};
+use bytes::Bytes;
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use ketch_base::Code;
 
@@ -18,14 +20,20 @@ pub(super) fn list<P: Ports>(port: &Port<P>) -> Response<Outbound> {
     answer::of_cluster(response, port.config().cluster)
 }
 
-/// `POST /members/promote/<decimal id>`.
-pub(super) async fn promote<P: Ports>(port: &Port<P>, id: &str) -> Response<Outbound> {
+/// `POST /members/promote/<decimal id>`, with the token of the client who wants it.
+pub(super) async fn promote<P: Ports>(
+    port: &Port<P>,
+    id: &str,
+    fields: &HeaderMap,
+) -> Response<Outbound> {
+    let token = fields.get(AUTHORIZATION).filter(|token| !token.is_empty());
+    let token = token.map(|token| Bytes::copy_from_slice(token.as_bytes()));
     let response = match id.parse() {
         Err(_) => {
             let text = format!("member {id} not found in cluster");
             answer::refusal(StatusCode::NOT_FOUND, &text)
         }
-        Ok(id) => match port.ports.promote(id).await {
+        Ok(id) => match port.ports.promote(id, token).await {
             Ok(members) => json::members(members)
                 .map_or_else(|e| internal(&e.to_string()), |b| answer::body(answer::JSON, b)),
             Err(code) => promote_refusal(code),

@@ -9,11 +9,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use ketch_base::{ClusterId, Code, MemberId};
 use ketch_peer::{
-    Config, HashAnswer, Links, Ports, SnapshotBody, SnapshotRefused, Versions, serve_connection,
+    Config, Dialer, HashAnswer, Links, Ports, SnapshotBody, SnapshotRefused, Versions,
+    serve_connection, serve_secured,
 };
 use ketch_proto::etcdserverpb::{LeaseKeepAliveResponse, LeaseTimeToLiveResponse, Member};
 use ketch_proto::leasepb::{LeaseInternalRequest, LeaseInternalResponse};
 use ketch_raft_proto::raftpb::{Message, MessageType};
+use ketch_tls::Identity;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
@@ -42,6 +44,8 @@ pub(crate) struct Story {
     pub(crate) snapshots: Cell<Vec<(Message, Bytes)>>,
     pub(crate) removed: Cell<BTreeSet<MemberId>>,
     pub(crate) members: Cell<Vec<Member>>,
+    /// The token that came with the last promotion.
+    pub(crate) token: Cell<Option<Bytes>>,
     pub(crate) told_removed: AtomicBool,
     pub(crate) is_full: AtomicBool,
     pub(crate) refuses_snapshots: AtomicBool,
@@ -96,7 +100,8 @@ impl Ports for Story {
     fn members(&self) -> Vec<Member> {
         self.members.lock().clone()
     }
-    async fn promote(&self, id: u64) -> Result<Vec<Member>, Code> {
+    async fn promote(&self, id: u64, token: Option<Bytes>) -> Result<Vec<Member>, Code> {
+        *self.token.lock() = token;
         match id {
             5 => Err(Code::MemberNotFound),
             6 => Err(Code::MemberNotLearner),
@@ -162,6 +167,11 @@ impl Door {
     }
 
     pub(crate) fn enter(self, config: Config) -> End {
+        self.admit(config, None)
+    }
+
+    fn admit(self, config: Config, identity: Option<Arc<Identity>>) -> End {
+        let acceptor = identity.map(|own| own.acceptor().expect("a member has a certificate"));
         let (story, id) = (Arc::new(Story::default()), config.local);
         let (links, port) = Links::start(config, story.clone(), &Handle::current());
         let (listener, url) = (self.listener, self.url);
@@ -169,7 +179,16 @@ impl Door {
             let mut served = tokio::task::JoinSet::new();
             while let Ok((socket, _)) = listener.accept().await {
                 socket.set_nodelay(true).expect("an open socket");
-                served.spawn(serve_connection(socket, port.clone()));
+                let (port, acceptor) = (port.clone(), acceptor.clone());
+                served.spawn(async move {
+                    match acceptor {
+                        Some(acceptor) => {
+                            let remote = socket.peer_addr().ok();
+                            serve_secured(socket, remote, &acceptor, port).await;
+                        }
+                        None => serve_connection(socket, port).await,
+                    }
+                });
             }
         });
         *story.links.lock() = Some(links.clone());
@@ -201,6 +220,15 @@ impl End {
         door.enter(config)
     }
 
+    /// The same behind TLS.
+    pub(crate) async fn secured(id: u64, identity: &Arc<Identity>) -> Self {
+        let mut door = Door::open().await;
+        door.url = door.url.replace("http:", "https:");
+        let dialer = Dialer::new(Some(identity.clone()));
+        let config = Config { dialer, ..config(id, &door.url) };
+        door.admit(config, Some(identity.clone()))
+    }
+
     pub(crate) fn follow(&self, others: &[(u64, &str)]) {
         let others: Vec<_> =
             others.iter().map(|(id, url)| (MemberId(*id), vec![(*url).to_owned()])).collect();
@@ -229,7 +257,11 @@ pub(crate) fn config(id: u64, url: &str) -> Config {
 
 /// Two members that know each other.
 pub(crate) async fn pair() -> (End, End) {
-    let (one, two) = (End::new(1).await, End::new(2).await);
+    acquaint(End::new(1).await, End::new(2).await).await
+}
+
+/// Has members 1 and 2 know each other.
+pub(crate) async fn acquaint(one: End, two: End) -> (End, End) {
     one.follow(&[(2, &two.url)]);
     two.follow(&[(1, &one.url)]);
     one.settled(2).await;

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use ketch_peer::ask;
-use ketch_peer::ask::ClusterView;
+use ketch_peer::Dialer;
+use ketch_peer::ask::{self, ClusterView};
 use tempfile::TempDir;
 
 use crate::end::until;
@@ -64,8 +64,8 @@ impl Etcd {
 
     /// What it says of its cluster, once it says anything.
     pub(crate) async fn cluster(&self) -> ClusterView {
-        let urls = [self.peer_url.clone()];
-        let ask = || ask::cluster(&urls, Duration::from_secs(5));
+        let dialer = Dialer::default();
+        let ask = || ask::cluster(&dialer, &self.peer_url, Duration::from_secs(5));
         until("etcd names its members", ask, |view| !view.members.is_empty()).await
     }
 }

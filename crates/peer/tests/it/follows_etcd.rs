@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use ketch_base::{ClusterId, Code, MemberId};
-use ketch_peer::{Config, ask};
+use ketch_peer::{Config, Dialer, ask};
 use ketch_raft_proto::raftpb::{Entry, Message, MessageType};
 
 use crate::end::{Answer, Door, End, eventually, until};
@@ -69,7 +69,8 @@ async fn votes_appends_and_heartbeats_pass() {
     assert!(end.story.inbox.lock().iter().all(|m| (m.from(), m.to()) == (theirs.0, local)));
 
     // It publishes itself through the log, so the cluster of two works.
-    let enabled = || ask::downgrade_enabled(&etcd.peer_url, PATIENCE);
+    let dialer = Dialer::default();
+    let enabled = || ask::downgrade_enabled(&dialer, &etcd.peer_url, PATIENCE);
     assert!(!until("a linearizable read passes", enabled, |_| true).await);
     for _ in 0..20 {
         assert_eq!(put(&etcd, "eHl6").await, 200);
@@ -79,17 +80,18 @@ async fn votes_appends_and_heartbeats_pass() {
     let puts = entries.iter().filter(|e| e.data().windows(3).any(|data| data == b"xyz")).count();
     assert!(puts >= 20, "{puts} of 20 writes came as entries");
 
-    let hash = ask::hash_kv(&etcd.peer_url, cluster, 0, PATIENCE).await.expect("it answers");
+    let hash =
+        ask::hash_kv(&dialer, &etcd.peer_url, cluster, 0, PATIENCE).await.expect("it answers");
     assert_eq!((hash.header_revision, hash.hash_revision, hash.compact_revision), (21, 21, -1));
-    let future = ask::hash_kv(&etcd.peer_url, cluster, 999, PATIENCE).await;
+    let future = ask::hash_kv(&dialer, &etcd.peer_url, cluster, 999, PATIENCE).await;
     assert_eq!(future.expect_err("too far").code(), Some(Code::FutureRev));
-    let other = ask::hash_kv(&etcd.peer_url, ClusterId(5), 0, PATIENCE).await;
+    let other = ask::hash_kv(&dialer, &etcd.peer_url, ClusterId(5), 0, PATIENCE).await;
     assert_eq!(other.expect_err("another cluster").code(), Some(Code::ClusterIDMismatch));
-    let lease = ask::renew_lease(&etcd.peer_url, 12, PATIENCE).await;
+    let lease = ask::renew_lease(&dialer, &etcd.peer_url, 12, PATIENCE).await;
     assert_eq!(lease.expect_err("there is none").code(), Some(Code::LeaseNotFound));
-    let promoted = ask::promote(&etcd.peer_url, 12, PATIENCE).await;
+    let promoted = ask::promote(&dialer, &etcd.peer_url, 12, None, PATIENCE).await;
     assert_eq!(promoted.expect_err("there is none").code(), Some(Code::MemberNotFound));
-    let versions = ask::version(&etcd.peer_url, PATIENCE).await.expect("it answers");
+    let versions = ask::version(&dialer, &etcd.peer_url, PATIENCE).await.expect("it answers");
     assert_eq!(versions.server, "3.7.1");
     eventually("a probe is answered", || end.links.status()[0].rtt_ms.is_some()).await;
     assert_eq!(end.links.status()[0].receive_failures, 0);

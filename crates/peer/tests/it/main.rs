@@ -15,6 +15,7 @@ mod questions;
 mod refusals;
 mod remotes;
 mod removed;
+mod secured;
 mod silence;
 mod snapshot_from_etcd;
 mod snapshots;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ketch_base::{ClusterId, Code};
 use ketch_peer::ask;
-use ketch_peer::{HashAnswer, Versions};
+use ketch_peer::{Dialer, HashAnswer, Versions};
 use ketch_proto::etcdserverpb::{LeaseTimeToLiveRequest, Member};
 use ketch_proto::leasepb::LeaseInternalRequest;
 use tokio::net::TcpListener;
@@ -34,22 +34,24 @@ async fn answering() -> End {
 #[tokio::test]
 async fn about_the_cluster() {
     let end = answering().await;
-    let urls = ["http://127.0.0.1:1".to_owned(), end.url.clone()];
-    let view = ask::cluster(&urls, PATIENCE).await.expect("the second one answers");
-    assert_eq!((view.cluster, view.members, view.from_url), (CLUSTER, members(), urls[1].clone()));
-    let versions = ask::version(&end.url, PATIENCE).await.expect("it answers");
+    let view = ask::cluster(&Dialer::default(), &end.url, PATIENCE).await.expect("it answers");
+    assert_eq!((view.cluster, view.members), (CLUSTER, members()));
+    let versions = ask::version(&Dialer::default(), &end.url, PATIENCE).await.expect("it answers");
     let text = str::to_owned;
     let expected =
         Versions { server: text("3.7.1"), cluster: text("3.7.0"), storage: text("3.7.0") };
     assert_eq!(versions, expected);
-    assert!(!ask::downgrade_enabled(&end.url, PATIENCE).await.expect("it answers"));
-    assert!(ask::cluster(&[], PATIENCE).await.is_err());
+    assert!(
+        !ask::downgrade_enabled(&Dialer::default(), &end.url, PATIENCE).await.expect("it answers")
+    );
 }
 
 #[tokio::test]
 async fn about_promotion() {
     let end = answering().await;
-    let ask = async |id| ask::promote(&end.url, id, PATIENCE).await.map_err(|e| e.code());
+    let dialer = Dialer::default();
+    let ask =
+        async |id| ask::promote(&dialer, &end.url, id, None, PATIENCE).await.map_err(|e| e.code());
     assert_eq!(ask(1).await, Ok(members()));
     assert_eq!(ask(5).await, Err(Some(Code::MemberNotFound)));
     assert_eq!(ask(6).await, Err(Some(Code::MemberNotLearner)));
@@ -60,7 +62,9 @@ async fn about_promotion() {
 async fn about_hashes() {
     let end = answering().await;
     let ask = async |cluster, revision| {
-        ask::hash_kv(&end.url, cluster, revision, PATIENCE).await.map_err(|e| e.code())
+        ask::hash_kv(&Dialer::default(), &end.url, cluster, revision, PATIENCE)
+            .await
+            .map_err(|e| e.code())
     };
     let hash = HashAnswer { header_revision: 8, hash: 77, compact_revision: -1, hash_revision: 4 };
     assert_eq!(ask(CLUSTER, 4).await, Ok(hash));
@@ -72,7 +76,9 @@ async fn about_hashes() {
 #[tokio::test]
 async fn about_leases() {
     let end = answering().await;
-    let renew = async |id| ask::renew_lease(&end.url, id, PATIENCE).await.map_err(|e| e.code());
+    let renew = async |id| {
+        ask::renew_lease(&Dialer::default(), &end.url, id, PATIENCE).await.map_err(|e| e.code())
+    };
     assert_eq!(renew(1).await.map(|answer| answer.ttl), Ok(30));
     assert_eq!(renew(2).await, Err(Some(Code::TimeoutWaitAppliedIndex)));
     assert_eq!(renew(3).await, Err(Some(Code::NotPrimary)));
@@ -80,7 +86,7 @@ async fn about_leases() {
     let left = async |id| {
         let request = LeaseTimeToLiveRequest { id, keys: true };
         let request = LeaseInternalRequest { lease_time_to_live_request: Some(request) };
-        let answer = ask::lease_internal(&end.url, request, PATIENCE).await;
+        let answer = ask::lease_internal(&Dialer::default(), &end.url, request, PATIENCE).await;
         answer.map_err(|e| e.code()).map(|a| a.lease_time_to_live_response.unwrap().ttl)
     };
     assert_eq!(left(1).await, Ok(7));
@@ -91,6 +97,8 @@ async fn about_leases() {
 async fn a_member_that_keeps_silent_is_late() {
     let silent = TcpListener::bind("127.0.0.1:0").await.expect("loopback has a port");
     let url = format!("http://{}", silent.local_addr().expect("it is bound"));
-    let error = ask::version(&url, Duration::from_millis(50)).await.expect_err("nobody answers");
+    let error = ask::version(&Dialer::default(), &url, Duration::from_millis(50))
+        .await
+        .expect_err("nobody answers");
     assert_eq!(error.code(), Some(Code::Timeout), "{error}");
 }

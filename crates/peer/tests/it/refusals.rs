@@ -2,8 +2,10 @@
 //!
 //! The same requests go to a real etcd and to an end with the same ids.
 
+use std::time::Duration;
+
 use ketch_base::MemberId;
-use ketch_peer::Config;
+use ketch_peer::{Config, Dialer, ask};
 
 use crate::end::{Door, End};
 use crate::etcd::Etcd;
@@ -113,11 +115,11 @@ fn comparable(mut reply: Reply) -> Reply {
 #[tokio::test]
 async fn are_etcds() {
     let Some(etcd) = Etcd::start(None, &[]) else { return };
-    let twin = twin(&etcd).await;
+    let (twin, dialer) = (twin(&etcd).await, Dialer::default());
     let cluster = etcd.cluster().await.cluster.to_string();
     crate::end::until(
         "etcd serves",
-        || ketch_peer::ask::downgrade_enabled(&etcd.peer_url, std::time::Duration::from_secs(5)),
+        || ask::downgrade_enabled(&dialer, &etcd.peer_url, Duration::from_secs(5)),
         |enabled| !enabled,
     )
     .await;

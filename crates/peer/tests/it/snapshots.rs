@@ -26,7 +26,10 @@ async fn reported(end: &End, arrived: bool) {
 
 #[tokio::test]
 async fn it_arrives_whole() {
-    let (one, two) = pair().await;
+    arrives_whole(pair().await).await;
+}
+
+pub(crate) async fn arrives_whole((one, two): (End, End)) {
     let chunk = |i: usize| Bytes::from(vec![i as u8; 300_000 + i]);
     let chunks = (0..40).map(move |i| Ok(chunk(i)));
     one.links.send_snapshot(Box::new(snapshot()), Box::new(chunks));

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use ketch_raft_proto::raftpb::{Entry, Message, MessageType};
 
-use crate::end::{eventually, message, pair};
+use crate::end::{End, eventually, message, pair};
 
 fn append(index: u64, data: Bytes) -> Message {
     let entry = Entry { term: Some(1), index: Some(index + 1), data: Some(data), r#type: None };
@@ -17,7 +17,10 @@ fn append(index: u64, data: Bytes) -> Message {
 
 #[tokio::test]
 async fn appends_arrive_in_order() {
-    let (one, two) = pair().await;
+    arrive_in_order(pair().await).await;
+}
+
+pub(crate) async fn arrive_in_order((one, two): (End, End)) {
     let sizes = [0usize, 1, 100, 70_000, 3_000_000];
     let sent: Vec<Message> = (0..100u64)
         .map(|index| append(index, vec![b'x'; sizes[index as usize % 5]].into()))

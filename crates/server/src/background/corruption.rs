@@ -223,11 +223,11 @@ async fn ask_others(
 ) -> Vec<(MemberId, Result<HashAnswer, AskError>)> {
     let mut asked = tokio::task::JoinSet::new();
     for other in member.others() {
-        let cluster = member.cluster;
+        let (cluster, dialer) = (member.cluster, member.dialer());
         asked.spawn(async move {
             let mut outcome = Err(AskError::NoUrl);
             for url in &other.peer_urls {
-                outcome = ask::hash_kv(url, cluster, revision, patience).await;
+                outcome = ask::hash_kv(&dialer, url, cluster, revision, patience).await;
                 if outcome.is_ok() {
                     break;
                 }

@@ -109,10 +109,10 @@ async fn servers(member: &Member) -> Option<Minor> {
 async fn versions_of_others(member: &Member) -> Vec<(ketch_base::MemberId, Option<Versions>)> {
     let mut asked = tokio::task::JoinSet::new();
     for other in member.others() {
-        let patience = member.waiters.patience();
+        let (patience, dialer) = (member.waiters.patience(), member.dialer());
         asked.spawn(async move {
             for url in &other.peer_urls {
-                match ask::version(url, patience).await {
+                match ask::version(&dialer, url, patience).await {
                     Ok(versions) => return (other.id, Some(versions)),
                     Err(error) => tracing::warn!(
                         remote_member_id = %other.id, error = %error,

@@ -3,7 +3,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use ketch_api::ports::Cluster;
+use ketch_api::ports::{Cluster, Credentials};
 use ketch_apply::{Answer, Member as ClusterMember, member_id_at};
 use ketch_base::{Code, MemberId};
 use ketch_node::Event;
@@ -81,9 +81,10 @@ impl Cluster for Member {
 
     async fn member_promote(
         &self,
+        credentials: Credentials,
         request: MemberPromoteRequest,
     ) -> Result<MemberPromoteResponse, Code> {
-        let members = self.promote(MemberId(request.id)).await?;
+        let members = self.promote(MemberId(request.id), &credentials).await?;
         Ok(MemberPromoteResponse { header: Some(self.header_bare()), members })
     }
 }
@@ -106,9 +107,13 @@ impl Member {
     }
 
     /// Promotes a learner here if this member leads, else through the leader.
-    async fn promote(&self, id: MemberId) -> Result<Vec<MemberView>, Code> {
+    async fn promote(
+        &self,
+        id: MemberId,
+        credentials: &Credentials,
+    ) -> Result<Vec<MemberView>, Code> {
         match self.promote_as_leader(id).await {
-            Err(Code::NotLeader) => self.promote_elsewhere(id).await,
+            Err(Code::NotLeader) => self.promote_elsewhere(id, credentials).await,
             here => here,
         }
     }

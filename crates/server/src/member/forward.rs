@@ -3,7 +3,10 @@
 use std::future::Future;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+use ketch_api::ports::Credentials;
 use ketch_base::{Code, LeaseId, MemberId};
+use ketch_peer::Dialer;
 use ketch_peer::ask::{self, AskError};
 use ketch_proto::etcdserverpb::{
     LeaseTimeToLiveRequest, LeaseTimeToLiveResponse, Member as MemberView,
@@ -20,7 +23,7 @@ impl Member {
     pub(super) async fn renew_elsewhere(&self, id: LeaseId) -> Result<i64, Code> {
         let answer = self
             .ask_leader(
-                |url, patience| async move { ask::renew_lease(&url, id.0, patience).await },
+                |by, url, patience| async move { ask::renew_lease(&by, &url, id.0, patience).await },
                 |code| code == Code::LeaseNotFound,
             )
             .await?;
@@ -35,15 +38,22 @@ impl Member {
         let request = LeaseInternalRequest { lease_time_to_live_request: Some(asked) };
         let answer = self
             .ask_leader(
-                |url, patience| async move { ask::lease_internal(&url, request, patience).await },
+                |by, url, patience| async move {
+                    ask::lease_internal(&by, &url, request, patience).await
+                },
                 |code| code == Code::LeaseNotFound,
             )
             .await?;
         answer.lease_time_to_live_response.ok_or(Code::LeaseNotFound)
     }
 
-    /// Has the leader promote a learner.
-    pub(super) async fn promote_elsewhere(&self, id: MemberId) -> Result<Vec<MemberView>, Code> {
+    /// Has the leader promote a learner; it judges again whether the caller may (etcd).
+    pub(super) async fn promote_elsewhere(
+        &self,
+        id: MemberId,
+        credentials: &Credentials,
+    ) -> Result<Vec<MemberView>, Code> {
+        let token = credentials.token().map(Bytes::copy_from_slice);
         let is_final = |code| {
             matches!(
                 code,
@@ -54,17 +64,26 @@ impl Member {
             )
         };
         self.ask_leader(
-            |url, patience| async move { ask::promote(&url, id.0, patience).await },
+            |by, url, patience| {
+                let token = token.clone();
+                async move { ask::promote(&by, &url, id.0, token, patience).await }
+            },
             is_final,
         )
         .await
+    }
+
+    /// The way to other members for questions.
+    pub(crate) fn dialer(&self) -> Dialer {
+        // Nobody asks before the links are there.
+        self.links.get().map(|links| links.dialer().clone()).unwrap_or_default()
     }
 
     /// Puts a question to the leader, whoever that is by then, until it is answered, refused with a
     /// code that is final, or the request's time is over.
     async fn ask_leader<T, F>(
         &self,
-        mut question: impl FnMut(String, Duration) -> F,
+        mut question: impl FnMut(Dialer, String, Duration) -> F,
         is_final: impl Fn(Code) -> bool,
     ) -> Result<T, Code>
     where
@@ -82,7 +101,7 @@ impl Member {
                 // A leader that hangs is not waited for once another one leads.
                 let replaced = leadership.wait_for(|now| ![0, leader].contains(&now.leader));
                 let outcome = tokio::select! {
-                    outcome = question(url, left) => outcome,
+                    outcome = question(self.dialer(), url, left) => outcome,
                     _ = replaced => break,
                 };
                 match outcome {

@@ -15,6 +15,7 @@ use ketch_env::real::RealDisk;
 use ketch_env::unsynced::UnsyncedDisk;
 use ketch_node::install;
 use ketch_node::recover::{self, Begin, Kept, Opened, RecoverError, Started};
+use ketch_peer::Dialer;
 
 use crate::config::{Config, Discovery};
 use bootstrap::{Beginning, BootstrapError, Network, Outside};
@@ -40,7 +41,8 @@ impl Storage {
     /// Opens the member's data, or makes it: then others may have to be asked, which can take as
     /// long as they do not answer.
     pub(super) fn open(config: &Config) -> Result<Self> {
-        Self::open_with(config, real_disk(config.no_fsync), Network::new)
+        let outside = || Network::new(Dialer::default());
+        Self::open_with(config, real_disk(config.no_fsync), outside)
     }
 
     fn open_with<O: Outside>(

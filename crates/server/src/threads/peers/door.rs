@@ -3,6 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+use ketch_api::ports::{Auth, Credentials};
+use ketch_auth::gate::Request;
 use ketch_base::{Code, LeaseId, MemberId};
 use ketch_node::Event;
 use ketch_peer::{HashAnswer, Ports, SnapshotBody, SnapshotRefused, Versions};
@@ -86,8 +89,19 @@ impl Ports for Door {
         self.member.member_views()
     }
 
-    async fn promote(&self, id: u64) -> Result<Vec<MemberView>, Code> {
-        self.member.promote_as_leader(MemberId(id)).await
+    async fn promote(&self, id: u64, token: Option<Bytes>) -> Result<Vec<MemberView>, Code> {
+        let promoted = async {
+            if self.member.is_auth_enabled() {
+                let credentials = token.map(Credentials::of_token).unwrap_or_default();
+                self.member.pass(&credentials, Request::MemberPromote).await?;
+            }
+            self.member.promote_as_leader(MemberId(id)).await
+        };
+        promoted.await.inspect_err(|code| {
+            tracing::warn!(
+                member_id = %MemberId(id), error = %code, "failed to promote a member"
+            );
+        })
     }
 
     async fn hash_kv(&self, revision: i64) -> Result<HashAnswer, Code> {

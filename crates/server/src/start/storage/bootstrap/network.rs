@@ -4,8 +4,9 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::time::Duration;
 
 use ketch_base::MemberId;
-use ketch_peer::ask;
+use ketch_peer::{Dialer, ask};
 use tokio::runtime::Runtime;
+use tokio::task::JoinSet;
 
 use super::discovery::{self, DiscoveryError};
 use super::resolver;
@@ -16,14 +17,17 @@ use crate::config::DiscoveryService;
 /// Asks over sockets; blocks the calling thread, which must be in no runtime.
 pub(in super::super) struct Network {
     runtime: Runtime,
+    dialer: Dialer,
 }
 
 impl Network {
+    /// Members whose URLs say https are reached through `dialer`.
+    ///
     /// # Errors
     /// The system gives no runtime.
-    pub(in super::super) fn new() -> std::io::Result<Self> {
+    pub(in super::super) fn new(dialer: Dialer) -> std::io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        Ok(Self { runtime })
+        Ok(Self { runtime, dialer })
     }
 }
 
@@ -48,26 +52,37 @@ impl Lookup for Network {
 }
 
 impl Outside for Network {
+    /// All at once: those that found the cluster beside this member keep silent until it stands.
     fn cluster(&self, urls: &[String], timeout: Duration) -> Result<Running, String> {
-        for url in urls {
-            match self.runtime.block_on(ask::cluster(std::slice::from_ref(url), timeout)) {
-                Ok(view) if view.members.is_empty() => {
-                    let why = "failed to get raft cluster member(s) from the given URLs";
-                    return Err(why.to_owned());
-                }
-                Ok(view) => return Ok(Running { cluster: view.cluster, members: view.members }),
-                Err(error) => {
-                    let (address, error) = (url.as_str(), error.to_string());
-                    tracing::warn!(address, error, "failed to get cluster response");
+        self.runtime.block_on(async {
+            let mut asked = JoinSet::new();
+            for url in urls.iter().cloned() {
+                let dialer = self.dialer.clone();
+                asked.spawn(async move { (ask::cluster(&dialer, &url, timeout).await, url) });
+            }
+            // A task that panicked is as good as no answer.
+            while let Some(Ok((answer, address))) = asked.join_next().await {
+                match answer {
+                    Ok(view) if view.members.is_empty() => {
+                        let why = "failed to get raft cluster member(s) from the given URLs";
+                        return Err(why.to_owned());
+                    }
+                    Ok(view) => {
+                        return Ok(Running { cluster: view.cluster, members: view.members });
+                    }
+                    Err(error) => {
+                        let error = error.to_string();
+                        tracing::warn!(address, error, "failed to get cluster response");
+                    }
                 }
             }
-        }
-        Err("could not retrieve cluster information from the given URLs".to_owned())
+            Err("could not retrieve cluster information from the given URLs".to_owned())
+        })
     }
 
     fn cluster_version(&self, urls: &[String], timeout: Duration) -> Option<String> {
         for url in urls {
-            match self.runtime.block_on(ask::version(url, timeout)) {
+            match self.runtime.block_on(ask::version(&self.dialer, url, timeout)) {
                 Ok(versions) => return Some(versions.cluster),
                 Err(error) => {
                     tracing::warn!(address = %url, error = %error, "failed to get version");
