@@ -13,6 +13,7 @@ use anyhow::{Context, Result};
 use ketch_api::{Edge, Surface};
 use ketch_base::Code;
 use ketch_node::{Event, LogJob};
+use ketch_peer::Dialer;
 
 use crate::background;
 use crate::config::{Config, ETCD_VERSION, ListenUrl};
@@ -70,7 +71,7 @@ pub(crate) fn start(config: Config, exit: Exit) -> Result<Starting> {
     let clients = bind_all(&config.listen_client_urls, &config)?;
     let http = bind_all(&config.listen_client_http_urls, &config)?;
     let metrics_ports = bind_all(&config.listen_metrics_urls, &config)?;
-    let storage = Storage::open(&config)?;
+    let storage = Storage::open(&config, Dialer::new(security.peers.clone()))?;
     metrics::install_recorder()?;
     let running = assemble(config, storage, peers, security, exit)?;
     metrics::introduce(&running.config, &running.member);

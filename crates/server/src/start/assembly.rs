@@ -84,8 +84,7 @@ pub(super) fn assemble(
         member.exit.ask(Ending::Removed);
     }
     let place = Place::new(disk(&config), snap_dir(&config));
-    let listeners = listeners.into_iter().map(super::in_clear).collect::<Result<_>>()?;
-    let peers = Peers::start(&config, &member, place, listeners)?;
+    let peers = Peers::start(&config, &member, place, listeners, security.peers.clone())?;
     let _ = member.links.set(peers.links.clone());
     let threads = Threads {
         config: &config,

@@ -38,11 +38,10 @@ pub(super) struct Storage {
 }
 
 impl Storage {
-    /// Opens the member's data, or makes it: then others may have to be asked, which can take as
-    /// long as they do not answer.
-    pub(super) fn open(config: &Config) -> Result<Self> {
-        let outside = || Network::new(Dialer::default());
-        Self::open_with(config, real_disk(config.no_fsync), outside)
+    /// Opens the member's data, or makes it: then others may have to be asked, through `dialer`,
+    /// which can take as long as they do not answer.
+    pub(super) fn open(config: &Config, dialer: Dialer) -> Result<Self> {
+        Self::open_with(config, real_disk(config.no_fsync), || Network::new(dialer))
     }
 
     fn open_with<O: Outside>(

@@ -1,21 +1,23 @@
 //! The peers thread: one runtime for the peer port and the links to the other members.
 
+mod accept;
 mod door;
 mod incoming;
 mod outgoing;
 
-use std::net::TcpListener;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use anyhow::Result;
-use ketch_peer::{Links, Port, serve_connection};
-use tokio::net::TcpStream;
+use anyhow::{Result, bail};
+use ketch_peer::{Dialer, Links, Port};
+use ketch_tls::{Acceptor, Identity};
 use tokio::sync::{Semaphore, watch};
 
 use crate::config::Config;
+use crate::listen::Listening;
 use crate::member::Member;
+use accept::Reception;
 use door::Door;
 
 pub(crate) use incoming::Place;
@@ -25,8 +27,6 @@ pub(crate) use outgoing::SnapshotSender;
 const CONNECTIONS_MAX: usize = 4_096;
 /// Threads that make and read snapshots and hashes.
 const BLOCKING_THREADS: usize = 8;
-/// Rest after an accept that failed, e.g. for want of file descriptors.
-const ACCEPT_REST: Duration = Duration::from_millis(20);
 
 /// The running peer side of a member.
 pub(crate) struct Peers {
@@ -39,20 +39,27 @@ pub(crate) struct Peers {
 }
 
 impl Peers {
-    /// Serves `listeners` and makes the links that [`Links::follow`] is told of.
+    /// Serves `listeners` and makes the links that [`Links::follow`] is told of. Where a URL says
+    /// https, ours or another member's, `identity` is shown.
+    ///
+    /// # Errors
+    /// There is no runtime, or no certificate for a listener that needs one.
     pub(crate) fn start(
         config: &Config,
         member: &Arc<Member>,
         place: Place,
-        listeners: Vec<TcpListener>,
+        listeners: Vec<Listening>,
+        identity: Option<Arc<Identity>>,
     ) -> Result<Self> {
+        let listeners = with_acceptors(listeners, identity.as_ref())?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .max_blocking_threads(BLOCKING_THREADS)
             .thread_name("peers-blocking")
             .build()?;
         let door = Arc::new(Door::new(Arc::clone(member), place));
-        let (links, port) = Links::start(links_config(config, member), door, runtime.handle());
+        let (links, port) =
+            Links::start(links_config(config, member, identity), door, runtime.handle());
         let snapshots = SnapshotSender::new(Arc::clone(member), links.clone(), runtime.handle());
         let (stop, stopped) = watch::channel(false);
         let thread = std::thread::Builder::new().name("peers".to_owned()).spawn(move || {
@@ -71,58 +78,46 @@ impl Peers {
     }
 }
 
-fn links_config(config: &Config, member: &Member) -> ketch_peer::Config {
+fn with_acceptors(
+    listeners: Vec<Listening>,
+    identity: Option<&Arc<Identity>>,
+) -> Result<Vec<(Listening, Option<Acceptor>)>> {
+    let with = |listening: Listening| {
+        let acceptor = match (listening.url.is_secure, identity) {
+            (false, _) => None,
+            (true, Some(identity)) => Some(identity.acceptor()?),
+            (true, None) => bail!("no certificate for {}", listening.url.text),
+        };
+        Ok((listening, acceptor))
+    };
+    listeners.into_iter().map(with).collect()
+}
+
+fn links_config(
+    config: &Config,
+    member: &Member,
+    identity: Option<Arc<Identity>>,
+) -> ketch_peer::Config {
     let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
     ketch_peer::Config {
         election_ms: config.election_ms,
         read_timeout_ms: ms(config.raft_read_timeout),
         write_timeout_ms: ms(config.raft_write_timeout),
+        dialer: Dialer::new(identity),
         ..ketch_peer::Config::new(member.id, member.cluster, config.peer_urls.clone())
     }
 }
 
 async fn serve(
-    listeners: Vec<TcpListener>,
+    listeners: Vec<(Listening, Option<Acceptor>)>,
     port: Arc<Port<Door>>,
     mut stopped: watch::Receiver<bool>,
 ) {
     let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-    for listener in listeners {
-        tokio::spawn(accept(listener, Arc::clone(&port), Arc::clone(&room)));
+    for (listening, acceptor) in listeners {
+        let reception = Reception { port: Arc::clone(&port), acceptor, room: Arc::clone(&room) };
+        tokio::spawn(reception.run(listening));
     }
     // An error is the sender gone: the end as well.
     let _ = stopped.wait_for(|stopped| *stopped).await;
-}
-
-async fn accept(listener: TcpListener, port: Arc<Port<Door>>, room: Arc<Semaphore>) {
-    let listener =
-        listener.set_nonblocking(true).and_then(|()| tokio::net::TcpListener::from_std(listener));
-    let listener = match listener {
-        Ok(listener) => listener,
-        Err(error) => super::fatal("failed to listen for peers", &error),
-    };
-    loop {
-        let Ok(place) = Arc::clone(&room).acquire_owned().await else { return };
-        let socket = match listener.accept().await {
-            Ok((socket, _)) => socket,
-            Err(error) => {
-                tracing::warn!(error = %error, "failed to accept a connection of a peer");
-                tokio::time::sleep(ACCEPT_REST).await;
-                continue;
-            }
-        };
-        let port = Arc::clone(&port);
-        tokio::spawn(async move {
-            answer(socket, port).await;
-            drop(place);
-        });
-    }
-}
-
-async fn answer(socket: TcpStream, port: Arc<Port<Door>>) {
-    if let Err(error) = socket.set_nodelay(true) {
-        tracing::debug!(error = %error, "lost a connection of a peer before it began");
-        return;
-    }
-    serve_connection(socket, port).await;
 }
