@@ -167,6 +167,10 @@ impl Book {
         Some(TimeToLive { ttl_s, granted_ttl_s: lease.ttl_s, keys })
     }
 
+    pub(crate) fn keys(&self, id: LeaseId) -> Vec<Bytes> {
+        self.leases.get(&id).map_or_else(Vec::new, |lease| lease.keys.iter().cloned().collect())
+    }
+
     /// Soonest to expire first; without clocks, by id.
     pub(crate) fn list(&self) -> Vec<LeaseId> {
         let mut order: Vec<_> =

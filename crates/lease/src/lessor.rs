@@ -162,6 +162,12 @@ impl Lessor {
         self.book.lock().time_to_live(id, now_ms, keys)
     }
 
+    /// The keys tied to a lease; none if there is no such lease. Does not look at the time, and
+    /// starts no clock.
+    pub fn keys(&self, id: LeaseId) -> Vec<Bytes> {
+        self.book.lock().keys(id)
+    }
+
     /// All leases, soonest to expire first.
     pub fn leases(&self) -> Vec<LeaseId> {
         self.book.lock().list()

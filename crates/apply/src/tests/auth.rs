@@ -217,3 +217,21 @@ fn users_are_there_after_a_restart_and_with_a_snapshot() {
     // Ours had seen the login, and nothing of what made it worthless.
     assert_eq!(auth.tokens().look_up("prefix.9", 10, 0), None);
 }
+
+/// The gate looks at the keys of leases; their clocks begin when the leader looks at the time.
+#[test]
+fn a_judgement_starts_no_clock_of_a_lease() {
+    let mut driver = Driver::new(MemberId(1), 0);
+    check_on(&mut driver, USERS);
+    let lessor = driver.machine().lessor();
+    lessor.promote(1_000_000, 0);
+    check_on(
+        &mut driver,
+        "grant 5 60
+         -> r1 id=5 ttl=60
+         by ann@8 put a 1 lease=5
+         -> r2 | put a @2.0",
+    );
+    assert_eq!(lessor.expired(1_000_000, 10), []);
+    assert_eq!(lessor.expired(1_060_000, 10), [ketch_base::LeaseId(5)]);
+}
