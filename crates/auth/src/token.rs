@@ -109,6 +109,12 @@ impl SimpleTokens {
         self.table.lock().tick(now_ms);
     }
 
+    /// Whose token it is, if it is known. No use of it, and no look at the time.
+    pub fn user_of(&self, token: &str) -> Option<String> {
+        let table = self.table.lock();
+        table.known.get(token).map(|known| known.user.as_ref().to_owned())
+    }
+
     /// How many tokens there are.
     pub fn len(&self) -> usize {
         self.table.lock().known.len()

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use ketch_base::{Index, LeaseId, MemberId, Term};
-use ketch_proto::etcdserverpb as pb;
+use ketch_proto::etcdserverpb::{self as pb, InternalRaftRequest};
 use ketch_proto::mvccpb;
 use ketch_raft_proto::raftpb::Entry;
 
@@ -44,6 +44,18 @@ pub struct CallId(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct WatchKey(pub u64);
 
+/// Who a client says it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Badge {
+    /// It says nothing.
+    #[default]
+    None,
+    /// The name in its certificate.
+    Name(String),
+    /// A token it was given.
+    Token(String),
+}
+
 /// What a client asked for.
 #[derive(Clone, Debug, PartialEq)]
 #[expect(missing_docs, reason = "the names are those of the requests")]
@@ -57,6 +69,13 @@ pub enum Call {
     LeaseGrant(pb::LeaseGrantRequest),
     LeaseRevoke(pb::LeaseRevokeRequest),
     LeaseKeepAlive(LeaseId),
+    /// A change of users and roles, or whether they count, as the log has it; without a header.
+    Auth(Box<InternalRaftRequest>),
+    /// A login: the user, and the password in the form in which members keep it.
+    Authenticate {
+        user: String,
+        password: String,
+    },
 }
 
 /// What a call came to.
@@ -77,6 +96,13 @@ pub enum Outcome {
     },
     LeaseKeepAlive {
         ttl_s: i64,
+    },
+    /// A change of users and roles was made, by the entry at this index.
+    Auth {
+        index: Index,
+    },
+    Authenticate {
+        token: String,
     },
     /// Refused for certain: it had and will have no effect.
     Refused(ketch_base::Code),
@@ -118,10 +144,26 @@ pub enum Fact {
     Installed { member: MemberId, index: Index, term: Term },
     /// A member applied an entry; `revision` is that of its store afterwards.
     Applied { member: MemberId, entry: EntryMark, revision: i64 },
+    /// In this run there are users and roles; a token that is not used lives so long.
+    Authentication { token_ttl_ms: u64 },
+    /// Right after [`Fact::Applied`]: the entry was about users and roles, or a login. `revision`
+    /// is that of the store; the request has no header; a login that was let in has its token.
+    AuthApplied {
+        member: MemberId,
+        index: Index,
+        revision: i64,
+        request: Box<InternalRaftRequest>,
+        done: Result<(), ketch_base::Code>,
+        token: Option<String>,
+    },
+    /// What a member has of users and roles at an index, in its storage and in its memory: after
+    /// each entry about them, a start, an installed snapshot, and at the end. `digest` is over all
+    /// but the tokens; those come with their users.
+    AuthStands { member: MemberId, index: Index, digest: u32, tokens: Vec<(String, String)> },
     /// A lease ended on a member: an entry revoked it.
     LeaseGone { member: MemberId, lease: LeaseId },
     /// A client called, at `member`.
-    Called { call: CallId, client: u64, member: MemberId, what: Call },
+    Called { call: CallId, client: u64, member: MemberId, by: Badge, what: Call },
     /// A call ended.
     Returned { call: CallId, outcome: Outcome },
     /// A client opened or resumed a watch at `member`: events from `from` on (0: from now on).

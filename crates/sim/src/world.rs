@@ -16,7 +16,7 @@ use ketch_base::MemberId;
 use ketch_env::sim::SimRng;
 
 use crate::fact::{CallId, Fact, Moment};
-use clients::{Client, Pending, Watcher};
+use clients::{Client, Passwords, Pending, Watcher};
 use ending::Phase;
 use faults::Operator;
 use happening::{Place, What, Work};
@@ -38,6 +38,9 @@ pub(crate) struct World {
     clients: Vec<Client>,
     pending: BTreeMap<CallId, Pending>,
     watchers: Vec<Watcher>,
+    passwords: Passwords,
+    /// Every token that an entry made.
+    issued: Vec<String>,
     operator: Operator,
     phase: Phase,
     /// Puts that were answered since the faults ended.
@@ -63,6 +66,8 @@ impl World {
             clients: Vec::new(),
             pending: BTreeMap::new(),
             watchers: Vec::new(),
+            passwords: Passwords::default(),
+            issued: Vec::new(),
             operator: Operator::default(),
             phase: Phase::Storm,
             calm_puts: 0,
@@ -71,6 +76,9 @@ impl World {
             next_value: 1,
             recorder,
         };
+        if let Some(token_ttl_ms) = world.plan.token_ttl_ms {
+            world.note(Fact::Authentication { token_ttl_ms });
+        }
         world.found();
         world.invite();
         world.first_trouble();
@@ -103,7 +111,8 @@ impl World {
             What::Start(slot) => self.start(slot),
             What::Message { from, to, bytes } => self.arrive(from, to, bytes),
             What::Snapshot { from, to, parcel } => self.receive_snapshot(from, to, *parcel),
-            What::Ask { slot, call, what } => self.ask(slot, call, what),
+            What::Ask { slot, errand } => self.ask(slot, errand),
+            What::Next(place, next) => self.next(place, next),
             What::Renew { slot, call, lease } => self.renew(slot, call, lease),
             What::Answer { call, outcome } => self.answered(call, outcome),
             What::Patience(call) => self.lose_patience(call),

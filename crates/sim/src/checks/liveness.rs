@@ -32,6 +32,8 @@ fn name_of(call: &Call) -> &'static str {
         Call::LeaseGrant(_) => "lease grant",
         Call::LeaseRevoke(_) => "lease revoke",
         Call::LeaseKeepAlive(_) => "lease keep-alive",
+        Call::Auth(_) => "auth",
+        Call::Authenticate { .. } => "login",
     }
 }
 

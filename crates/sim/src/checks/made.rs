@@ -4,7 +4,7 @@ use ketch_base::{Index, MemberId, Term};
 use ketch_proto::etcdserverpb as pb;
 use ketch_proto::mvccpb::{Event, KeyValue, event::EventType};
 
-use crate::fact::{Call, CallId, EntryMark, Fact, Outcome};
+use crate::fact::{Badge, Call, CallId, EntryMark, Fact, Outcome};
 
 pub(super) fn header(revision: i64) -> Option<pb::ResponseHeader> {
     Some(pb::ResponseHeader { revision, ..Default::default() })
@@ -60,7 +60,8 @@ pub(super) fn range_ok(revision: i64, kvs: &[KeyValue]) -> Outcome {
 
 /// A call at member 1.
 pub(super) fn called(call: u64, client: u64, what: Call) -> Fact {
-    Fact::Called { call: CallId(call), client, member: MemberId(1), what }
+    let by = Badge::None;
+    Fact::Called { call: CallId(call), client, member: MemberId(1), by, what }
 }
 
 pub(super) fn returned(call: u64, outcome: Outcome) -> Fact {

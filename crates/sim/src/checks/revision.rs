@@ -89,7 +89,7 @@ impl Check for RevisionMonotonic {
     fn see(&mut self, at: Moment, fact: &Fact) -> Result<(), Violation> {
         let result = match fact {
             Fact::Applied { member, revision, .. } => self.applied(*member, *revision),
-            Fact::Called { call, client, member, what } => {
+            Fact::Called { call, client, member, what, .. } => {
                 self.called(*call, *client, *member, what);
                 Ok(())
             }

@@ -1,5 +1,7 @@
 //! Clients: each calls one member at a time, waits so long, and goes to another.
 
+mod admin;
+mod identity;
 mod keys;
 mod lessee;
 mod watcher;
@@ -9,8 +11,11 @@ use ketch_base::Code;
 use super::World;
 use super::ending::Phase;
 use super::happening::What;
+use super::member::Errand;
 use super::plan::{MS, SECOND};
 use crate::fact::{Call, CallId, Fact, Outcome};
+pub(crate) use admin::Founding;
+pub(crate) use identity::{Identity, Passwords, base64};
 pub(crate) use lessee::Tenancy;
 pub(crate) use watcher::Watcher;
 
@@ -18,6 +23,7 @@ pub(crate) use watcher::Watcher;
 pub(crate) struct Client {
     pub(crate) number: u64,
     kind: Kind,
+    pub(crate) identity: Identity,
     /// The member it talks to.
     slot: usize,
     calls: bool,
@@ -33,6 +39,8 @@ pub(crate) enum Kind {
     Lessee(Tenancy),
     /// Compacts now and then.
     Compactor,
+    /// Gives rights and takes them.
+    Admin(Founding),
 }
 
 /// A call that is out.
@@ -48,11 +56,21 @@ impl World {
         let writers = (0..plan.writers).map(|_| Kind::Writer);
         let lessees = (0..plan.lessees).map(|_| Kind::Lessee(Tenancy::default()));
         let compactors = plan.compacts.then_some(Kind::Compactor);
-        let kinds: Vec<Kind> = writers.chain(lessees).chain(compactors).collect();
+        let mut kinds: Vec<Kind> = writers.chain(lessees).chain(compactors).collect();
+        if plan.token_ttl_ms.is_some() {
+            kinds.push(Kind::Admin(self.founding()));
+            if self.rng.once_in(2) {
+                kinds.push(Kind::Admin(Founding::default()));
+            }
+        }
         for kind in kinds {
+            let identity = match kind {
+                Kind::Compactor | Kind::Admin(_) => self.root_identity(),
+                Kind::Writer | Kind::Lessee(_) => self.new_identity(),
+            };
             let number = self.clients.len() as u64 + 1;
             let slot = self.rng.below(self.seats.len() as u64) as usize;
-            self.clients.push(Client { number, kind, slot, calls: false, revision: 0 });
+            self.clients.push(Client { number, kind, identity, slot, calls: false, revision: 0 });
             let delay_us = 200 * MS + self.rng.below(SECOND);
             self.after(delay_us, What::Client(self.clients.len() - 1));
         }
@@ -66,11 +84,12 @@ impl World {
         if self.clients[client].calls || self.phase >= Phase::Evening {
             return;
         }
-        let wish = match self.clients[client].kind {
+        let wish = self.login_wish(client).or_else(|| match self.clients[client].kind {
             Kind::Writer => Some(self.writers_wish(client)),
             Kind::Lessee(_) => self.lessees_wish(client),
             Kind::Compactor => self.compactors_wish(client),
-        };
+            Kind::Admin(_) => self.admins_wish(client),
+        });
         match wish {
             Some(what) => self.call(client, what),
             None => self.think_later(client),
@@ -80,6 +99,7 @@ impl World {
     fn think_later(&mut self, client: usize) {
         let most_us = match self.clients[client].kind {
             Kind::Compactor => 3 * SECOND,
+            Kind::Admin(ref founding) if founding.is_over() => 800 * MS,
             _ => self.plan.think_us,
         };
         let delay_us = self.rng.below(most_us);
@@ -97,12 +117,16 @@ impl World {
         caller.calls = true;
         let (number, slot) = (caller.number, caller.slot);
         let member = self.seats[slot].id;
-        self.note(Fact::Called { call, client: number, member, what: what.clone() });
+        let by = self.clients[client].badge(&what);
+        let fact =
+            Fact::Called { call, client: number, member, by: by.clone(), what: what.clone() };
+        self.note(fact);
         self.pending.insert(call, Pending { client, what: what.clone() });
         let is_lost = !self.network.calm && self.rng.below(1000) < self.plan.loss / 4;
         if !is_lost {
             let delay_us = 20 + self.rng.below(500);
-            self.after(delay_us, What::Ask { slot, call, what });
+            let errand = Errand { call, by, what };
+            self.after(delay_us, What::Ask { slot, errand });
         }
         let patience_us = 2 * SECOND + self.rng.below(3 * SECOND);
         self.after(patience_us, What::Patience(call));
@@ -124,6 +148,7 @@ impl World {
         });
         self.note(Fact::Returned { call, outcome: outcome.clone() });
         self.learn(client, &what, &outcome);
+        let leave = leave || self.goes_elsewhere(&outcome);
         if leave || self.seats[self.clients[client].slot].life.is_none() {
             self.move_client(client);
         }
@@ -143,6 +168,10 @@ impl World {
     /// What a client remembers of an outcome.
     fn learn(&mut self, client: usize, what: &Call, outcome: &Outcome) {
         let now_us = self.now_us;
+        self.clients[client].learn_who(outcome);
+        if let Call::Auth(_) = what {
+            self.clients[client].learn_step(outcome);
+        }
         if let Kind::Lessee(tenancy) = &mut self.clients[client].kind {
             tenancy.learn(what, outcome, now_us);
         }
@@ -161,6 +190,13 @@ impl World {
 
 fn is_about_the_member(code: Code) -> bool {
     !matches!(code, Code::LeaseNotFound | Code::Compacted | Code::FutureRev | Code::LeaseExist)
+        && !is_about_rights(code)
+}
+
+fn is_about_rights(code: Code) -> bool {
+    matches!(code, Code::PermissionDenied | Code::UserEmpty | Code::UserNotFound)
+        || matches!(code, Code::AuthOldRevision | Code::InvalidAuthToken | Code::AuthFailed)
+        || matches!(code, Code::AuthNotEnabled | Code::RoleNotFound | Code::RoleAlreadyExist)
 }
 
 /// The revision in the header of an outcome; 0 if it has none.

@@ -134,6 +134,7 @@ impl World {
         let compacted = reader.compact_revision();
         let revision = reader.revision();
         self.note(Fact::AtRest { member, applied, revision, compacted, hash });
+        self.note_rights(slot);
         let events = kept(&reader)?;
         self.note(Fact::Kept { member, compacted, events });
         Ok(())

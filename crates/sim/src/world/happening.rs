@@ -6,7 +6,8 @@ use ketch_mvcc::watch::{Create, Output};
 
 use super::faults::Trouble;
 use super::member::snapshot::Parcel;
-use crate::fact::{Call, CallId, Outcome};
+use super::member::{Errand, Next};
+use crate::fact::{CallId, Outcome};
 
 /// One life of a member: what is planned for it is void when it is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -62,9 +63,10 @@ pub(crate) enum What {
     /// A client's call reaches a member.
     Ask {
         slot: usize,
-        call: CallId,
-        what: Call,
+        errand: Errand,
     },
+    /// A member goes on with what it judged.
+    Next(Place, Box<Next>),
     /// A renewal, passed on by another member, reaches a leader.
     Renew {
         slot: usize,

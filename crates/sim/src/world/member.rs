@@ -1,8 +1,10 @@
 //! A member of the cluster: its seat, which lasts, and its lives, each of which ends.
 
+mod auth;
 mod boot;
 mod end;
 mod reads;
+mod rights;
 mod serve;
 pub(crate) mod snapshot;
 mod turn;
@@ -13,6 +15,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use ketch_apply::{RequestIds, Shared};
+use ketch_auth::AuthStore;
 use ketch_backend::{Backend, Drain};
 use ketch_base::{Index, MemberId, RequestId};
 use ketch_env::sim::SimDisk;
@@ -25,6 +28,7 @@ use ketch_raft_proto::raftpb::HardState;
 use ketch_wal::Preparer;
 
 use crate::fact::CallId;
+pub(crate) use auth::{Errand, Login, Next};
 pub(crate) use boot::card;
 pub(crate) use reads::Reading;
 pub(crate) use watch::{Stream, WatchJob};
@@ -78,6 +82,7 @@ pub(crate) struct Life {
     pub(crate) backend: Backend,
     pub(crate) reader: Reader,
     pub(crate) lessor: Lessor,
+    pub(crate) auth: AuthStore,
     pub(crate) shared: Arc<Shared>,
     pub(crate) hub: Hub,
     pub(crate) compactor: Compactor,
@@ -102,6 +107,8 @@ pub(crate) struct Life {
     pub(crate) told: BTreeSet<StreamId>,
     /// Who waits for the outcome of a proposal.
     pub(crate) waiters: BTreeMap<RequestId, CallId>,
+    /// Logins whose password was looked at.
+    pub(crate) logins: BTreeMap<CallId, Login>,
     /// Reads without an index yet, by token.
     pub(crate) reads: BTreeMap<u64, Reading>,
     /// Reads that wait until their index is applied.

@@ -51,6 +51,8 @@ pub(crate) struct Plan {
     pub(crate) faults: Vec<Kind>,
     /// Bytes of a watch stream's queue at which its watches fall behind.
     pub(crate) watch_queue_bytes: usize,
+    /// There are users and roles; an unused token lives so long.
+    pub(crate) token_ttl_ms: Option<u64>,
 }
 
 fn pick<T: Copy>(rng: &mut SimRng, from: &[T]) -> T {
@@ -89,6 +91,7 @@ impl Plan {
             gap_us: pick(rng, &[300, 1_000, 2_500]) * MS,
             faults: if calm_seed { Vec::new() } else { faults },
             watch_queue_bytes: pick(rng, &[300, 4_000, 64 * 1024]),
+            token_ttl_ms: rng.once_in(3).then(|| pick(rng, &[300_000, 300_000, 2_500])),
         }
     }
 }

@@ -156,6 +156,7 @@ impl World {
         seat.life = Some(Box::new(born.life));
         self.note(Fact::Started { member, first: born.first });
         self.note(born.recovered);
+        self.note_rights(slot);
         let tick_us = self.seats[slot].tick_us;
         let first_tick_us = self.rng.below(tick_us);
         self.later(slot, first_tick_us, Work::Tick);
@@ -247,6 +248,10 @@ impl Birth<'_> {
         ids: RequestIds,
     ) -> Life {
         let reader = machine.reader();
+        let auth = machine.auth();
+        if let Some(ttl_ms) = self.plan.token_ttl_ms {
+            auth.tokens().set_ttl_ms(ttl_ms);
+        }
         let hub = HubConfig {
             stream_queue_bytes: self.plan.watch_queue_bytes,
             catch_up_revisions: 20,
@@ -256,6 +261,7 @@ impl Birth<'_> {
             hub: Hub::new(reader.clone(), hub),
             compactor: reader.compactor(),
             lessor: machine.lessor(),
+            auth,
             shared: machine.shared(),
             applied: machine.applied().0,
             apply: ApplyWorker::new(machine),
@@ -278,6 +284,7 @@ impl Birth<'_> {
             streams: Default::default(),
             told: Default::default(),
             waiters: Default::default(),
+            logins: Default::default(),
             reads: Default::default(),
             unapplied: Vec::new(),
             next_token: 1,

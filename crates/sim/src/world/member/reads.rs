@@ -4,6 +4,7 @@ use ketch_base::{Code, Index, LeaseId};
 use ketch_node::Event;
 use ketch_proto::etcdserverpb::{self as pb, InternalRaftRequest};
 
+use super::auth::{Errand, Pass};
 use crate::fact::{Call, CallId, Outcome};
 use crate::world::World;
 use crate::world::happening::Work;
@@ -16,6 +17,10 @@ const LEASES_MAX: usize = 100;
 pub(crate) enum Reading {
     /// A client reads.
     Call(CallId, Call),
+    /// A client's call is judged by what is newest.
+    Judge(Errand),
+    /// A client logs in: user and password.
+    LogIn(CallId, String, String),
     /// A client renews a lease; the leader makes sure that it leads.
     Renew(CallId, LeaseId),
     /// The leader makes sure that it leads before it proposes to revoke.
@@ -42,7 +47,12 @@ impl World {
     pub(crate) fn read_refused(&mut self, slot: usize, token: u64, code: Code) {
         let Some(life) = &mut self.seats[slot].life else { return };
         match life.reads.remove(&token) {
-            Some(Reading::Call(call, _) | Reading::Renew(call, _)) => {
+            Some(
+                Reading::Call(call, _)
+                | Reading::Judge(Errand { call, .. })
+                | Reading::LogIn(call, ..)
+                | Reading::Renew(call, _),
+            ) => {
                 self.reply(call, Outcome::Refused(code));
             }
             Some(Reading::Revoke(_)) | None => {}
@@ -59,7 +69,9 @@ impl World {
         let due: Vec<(Index, Reading)> = due;
         for (_, reading) in due {
             match reading {
-                Reading::Call(call, what) => self.read_now(slot, call, &what),
+                Reading::Call(call, what) => self.read_now(slot, call, &what, &Pass::default()),
+                Reading::Judge(errand) => self.judge_now(slot, errand),
+                Reading::LogIn(call, user, password) => self.log_in(slot, call, user, password),
                 Reading::Renew(call, lease) => self.renew_now(slot, call, lease),
                 Reading::Revoke(leases) => self.revoke(slot, leases),
             }
@@ -71,7 +83,9 @@ impl World {
         self.later(slot, 500 * MS, Work::Leases);
         self.dial(slot);
         let now_ms = self.lease_clock_ms(slot);
+        let token_now_ms = self.now_ms();
         let Some(life) = &mut self.seats[slot].life else { return };
+        life.auth.tokens().tick(token_now_ms);
         if !life.leads {
             return;
         }
@@ -82,13 +96,12 @@ impl World {
     }
 
     fn revoke(&mut self, slot: usize, leases: Vec<LeaseId>) {
-        if !self.seats[slot].life.as_ref().is_some_and(|life| life.leads) {
-            return;
-        }
+        let life = self.seats[slot].life.as_ref().filter(|life| life.leads);
+        let Some(root) = life.map(|life| life.root()) else { return };
         for lease in leases {
             let lease_revoke = Some(pb::LeaseRevokeRequest { id: lease.0 });
             let request = InternalRaftRequest { lease_revoke, ..Default::default() };
-            self.propose(slot, None, request);
+            self.propose(slot, None, root.clone(), request);
         }
     }
 
@@ -111,6 +124,7 @@ impl World {
     fn forget_checkpoint(&mut self, slot: usize, lease: LeaseId) {
         let checkpoint = pb::LeaseCheckpoint { id: lease.0, remaining_ttl: 0 };
         let lease_checkpoint = Some(pb::LeaseCheckpointRequest { checkpoints: vec![checkpoint] });
-        self.propose(slot, None, InternalRaftRequest { lease_checkpoint, ..Default::default() });
+        let request = InternalRaftRequest { lease_checkpoint, ..Default::default() };
+        self.propose(slot, None, None, request);
     }
 }

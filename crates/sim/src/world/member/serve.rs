@@ -1,13 +1,15 @@
 //! Clients' calls at a member, served as the server does.
 
 use ketch_apply::Answer;
-use ketch_base::{Code, LeaseId, RequestId};
+use ketch_auth::Caller;
+use ketch_base::{Code, Index, LeaseId, RequestId};
 use ketch_mvcc::Error;
 use ketch_node::Event;
 use ketch_proto::etcdserverpb::{self as pb, InternalRaftRequest, RequestHeader, request_op};
 use ketch_proto::mvccpb::KeyValue;
 use prost::Message;
 
+use super::auth::{Errand, Pass};
 use super::reads::Reading;
 use crate::fact::{Call, CallId, Outcome};
 use crate::world::World;
@@ -15,40 +17,37 @@ use crate::world::happening::What;
 
 impl World {
     /// A call reaches a member.
-    pub(crate) fn ask(&mut self, slot: usize, call: CallId, what: Call) {
+    pub(crate) fn ask(&mut self, slot: usize, errand: Errand) {
         let id = self.seats[slot].id;
         if self.is_away(slot) {
             let delay_us = self.seats[slot].paused_until_us - self.now_us;
-            self.after(delay_us, What::Ask { slot, call, what });
+            self.after(delay_us, What::Ask { slot, errand });
             return;
         }
         let Some(life) = &self.seats[slot].life else {
             // Nobody listens.
-            self.reply(call, Outcome::Refused(Code::Stopped));
+            self.reply(errand.call, Outcome::Refused(Code::Stopped));
             return;
         };
         let learns = life.shared.membership().member(id).is_some_and(|member| member.is_learner);
-        if learns && !is_local(&what) {
-            self.reply(call, Outcome::Refused(Code::NotSupportedForLearner));
+        if learns && !is_local(&errand.what) {
+            self.reply(errand.call, Outcome::Refused(Code::NotSupportedForLearner));
             return;
         }
-        match what {
-            what if is_local(&what) => self.read_now(slot, call, &what),
-            what if reads_only(&what) => self.read(slot, Reading::Call(call, what)),
-            Call::LeaseKeepAlive(lease) => self.renew_somewhere(slot, call, lease),
-            what => self.propose(slot, Some(call), request(what)),
-        }
+        self.let_pass(slot, errand);
     }
 
     pub(crate) fn propose(
         &mut self,
         slot: usize,
         call: Option<CallId>,
+        by: Option<Caller>,
         mut request: InternalRaftRequest,
     ) {
         let Some(life) = &mut self.seats[slot].life else { return };
         let id = life.ids.next();
-        request.header = Some(RequestHeader { id: id.0, ..Default::default() });
+        let Caller { user: username, revision: auth_revision } = by.unwrap_or_default();
+        request.header = Some(RequestHeader { id: id.0, username, auth_revision });
         if let Some(call) = call {
             life.waiters.insert(id, call);
         }
@@ -68,13 +67,17 @@ impl World {
         &mut self,
         slot: usize,
         id: RequestId,
+        index: Index,
         result: Result<Answer, Code>,
     ) {
         let header = self.header(slot);
         let Some(life) = &mut self.seats[slot].life else { return };
         let Some(call) = life.waiters.remove(&id) else { return };
         let outcome = match result {
-            Ok(answer) => outcome(answer, header),
+            Ok(Answer::Authenticate { response, revision, .. }) => {
+                return self.logged_in(slot, call, response.token, revision);
+            }
+            Ok(answer) => outcome(answer, header, index),
             Err(code) => Some(Outcome::Refused(code)),
         };
         match outcome {
@@ -84,7 +87,7 @@ impl World {
     }
 
     /// A read on the state as it is here and now.
-    pub(crate) fn read_now(&mut self, slot: usize, call: CallId, what: &Call) {
+    pub(crate) fn read_now(&mut self, slot: usize, call: CallId, what: &Call, pass: &Pass) {
         let header = self.header(slot);
         let Some(life) = &self.seats[slot].life else { return };
         let outcome = match what {
@@ -102,7 +105,10 @@ impl World {
             _ => return,
         };
         match outcome {
-            Ok(outcome) => self.reply(call, outcome),
+            Ok(outcome) => {
+                let outcome = life.holds(pass).map_or_else(Outcome::Refused, |()| outcome);
+                self.reply(call, outcome);
+            }
             Err(Error::Refused(code)) => self.reply(call, Outcome::Refused(code)),
             Err(error) => {
                 self.reply(call, Outcome::Refused(Code::Corrupt));
@@ -112,7 +118,7 @@ impl World {
     }
 
     /// A renewal: the leader's matter, wherever it came in.
-    fn renew_somewhere(&mut self, slot: usize, call: CallId, lease: LeaseId) {
+    pub(crate) fn renew_somewhere(&mut self, slot: usize, call: CallId, lease: LeaseId) {
         let Some(life) = &self.seats[slot].life else { return };
         if life.leads {
             self.renew(slot, call, lease);
@@ -162,11 +168,11 @@ impl World {
 }
 
 /// Whether it needs nobody else.
-fn is_local(what: &Call) -> bool {
+pub(crate) fn is_local(what: &Call) -> bool {
     matches!(what, Call::Range(range) if range.serializable)
 }
 
-fn reads_only(what: &Call) -> bool {
+pub(crate) fn reads_only(what: &Call) -> bool {
     match what {
         Call::Range(_) => true,
         Call::Txn(txn) => txn
@@ -178,7 +184,7 @@ fn reads_only(what: &Call) -> bool {
     }
 }
 
-fn request(what: Call) -> InternalRaftRequest {
+pub(crate) fn request(what: Call) -> InternalRaftRequest {
     let mut request = InternalRaftRequest::default();
     match what {
         Call::Put(put) => request.put = Some(put),
@@ -188,7 +194,9 @@ fn request(what: Call) -> InternalRaftRequest {
         Call::Compact(compaction) => request.compaction = Some(compaction),
         Call::LeaseGrant(grant) => request.lease_grant = Some(grant),
         Call::LeaseRevoke(revoke) => request.lease_revoke = Some(revoke),
-        Call::LeaseKeepAlive(_) => {}
+        Call::Auth(change) => request = *change,
+        // These go other ways.
+        Call::LeaseKeepAlive(_) | Call::Authenticate { .. } => {}
     }
     request
 }
@@ -202,7 +210,7 @@ fn completed(
     Some(if revision == 0 { edge } else { pb::ResponseHeader { revision, ..edge } })
 }
 
-fn outcome(answer: Answer, edge: pb::ResponseHeader) -> Option<Outcome> {
+fn outcome(answer: Answer, edge: pb::ResponseHeader, index: Index) -> Option<Outcome> {
     let complete = |header| completed(header, edge);
     Some(match answer {
         Answer::Put(put) => Outcome::Put(pb::PutResponse { header: complete(put.header), ..put }),
@@ -219,6 +227,12 @@ fn outcome(answer: Answer, edge: pb::ResponseHeader) -> Option<Outcome> {
             let revision = complete(revoke.header).map_or(0, |header| header.revision);
             Outcome::LeaseRevoke { revision }
         }
+        Answer::AuthEnable(_) | Answer::AuthDisable(_) => Outcome::Auth { index },
+        Answer::UserAdd(_) | Answer::UserDelete(_) => Outcome::Auth { index },
+        Answer::UserChangePassword(_) | Answer::UserGrantRole(_) => Outcome::Auth { index },
+        Answer::UserRevokeRole(_) | Answer::RoleAdd(_) => Outcome::Auth { index },
+        Answer::RoleDelete(_) | Answer::RoleGrantPermission(_) => Outcome::Auth { index },
+        Answer::RoleRevokePermission(_) => Outcome::Auth { index },
         _ => return None,
     })
 }

@@ -134,6 +134,7 @@ impl World {
         }
         self.recorder.count("snapshot installed");
         self.note(Fact::Installed { member, index, term: Term(metadata.term()) });
+        self.note_rights(slot);
         self.watch_job(slot, WatchJob::Reloaded);
         let removed = self.seats[slot]
             .life

@@ -10,6 +10,7 @@ use ketch_raft_proto::raftpb::{Entry, SnapshotMetadata};
 use ketch_wal::Preparer;
 use prost::Message;
 
+use super::rights::{self, Stands};
 use super::watch::WatchJob;
 use crate::fact::{EntryMark, Fact};
 use crate::world::World;
@@ -128,15 +129,24 @@ impl World {
         let Some(life) = &mut self.seats[slot].life else { return };
         let mut entries: VecDeque<Entry> = job.entries.iter().cloned().collect();
         let reader = life.reader.clone();
-        let mut done: Vec<(Applied, i64)> = Vec::new();
-        let event = life.apply.run(job, &mut |applied| done.push((applied, reader.revision())));
+        let (auth, backend) = (life.auth.clone(), life.backend.clone());
+        let issued = &mut self.issued;
+        let mut done: Vec<(Applied, i64, Option<Stands>)> = Vec::new();
+        let event = life.apply.run(job, &mut |applied| {
+            let stands = rights::is_about(&applied).then(|| {
+                let token = rights::token_of(&applied).filter(|token| !issued.contains(token));
+                issued.extend(token.cloned());
+                Stands::of(&auth, &backend, issued)
+            });
+            done.push((applied, reader.revision(), stands));
+        });
         let number = self.seats[slot].lives;
-        for (applied, revision) in done {
+        for (applied, revision, stands) in done {
             while entries.front().is_some_and(|entry| entry.index() < applied.index.0) {
                 entries.pop_front();
             }
             let Some(entry) = entries.pop_front() else { break };
-            self.one_applied(slot, &entry, applied, revision);
+            self.one_applied(slot, &entry, applied, revision, stands);
             if self.seats[slot].lives != number || self.seats[slot].life.is_none() {
                 return;
             }
@@ -150,11 +160,21 @@ impl World {
         }
     }
 
-    fn one_applied(&mut self, slot: usize, entry: &Entry, applied: Applied, revision: i64) {
+    fn one_applied(
+        &mut self,
+        slot: usize,
+        entry: &Entry,
+        applied: Applied,
+        revision: i64,
+        stands: Option<Stands>,
+    ) {
         let member = self.seats[slot].id;
         self.note(Fact::Applied { member, entry: EntryMark::of(entry), revision });
         if let (Ok(Answer::LeaseRevoke(_)), Some(lease)) = (&applied.result, revoked(entry)) {
             self.note(Fact::LeaseGone { member, lease });
+        }
+        if let Some(stands) = stands {
+            self.note_change(slot, entry, &applied, revision, stands);
         }
         let Some(life) = &mut self.seats[slot].life else { return };
         life.applied = applied.index;
@@ -165,7 +185,7 @@ impl World {
             self.leave_soon(slot);
         }
         if let Some(id) = applied.request {
-            self.answer_waiter(slot, id, applied.result);
+            self.answer_waiter(slot, id, applied.index, applied.result);
         }
     }
 
