@@ -34,3 +34,11 @@ pub const SESSION_TTL_SECONDS: i64 = 60;
 /// Unfinished request messages of all calls together; what would go above it is refused. Whole
 /// messages that come in one piece never count.
 pub const UNFINISHED_BYTES: usize = 256 * 1024 * 1024;
+/// Things one entry of the audit log may name: keys, leases, URLs; more are cut.
+pub const AUDIT_FACTS_MAX: usize = 256;
+/// Watches of one stream that the audit log waits to hear the outcome of; above it the stream's
+/// messages are not read.
+pub const AUDIT_WATCHES_PENDING: usize = 1024;
+/// Leases of one keep-alive stream that the audit log remembers to have told of; above it the
+/// memory begins anew and they are told again.
+pub const AUDIT_LEASES_SEEN: usize = 4096;

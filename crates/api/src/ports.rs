@@ -10,6 +10,7 @@
 //! Calls are generic, not `dyn`: a Put crosses this border without an allocation. Dropping a
 //! returned future means the client has gone: the answer is not wanted, a proposal made stays.
 
+mod audit;
 mod auth;
 mod cluster;
 mod kv;
@@ -20,6 +21,7 @@ mod origin;
 mod state;
 mod watch;
 
+pub use audit::{About, Audit, Entry, Fact, How, Op, Part};
 pub use auth::{Auth, ClientName, Credentials, Pass};
 pub use cluster::Cluster;
 pub use kv::{Chunks, Kv, Kvs, RangeReply};

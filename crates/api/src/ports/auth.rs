@@ -93,6 +93,11 @@ macro_rules! calls {
                 request: Request<'_>,
             ) -> impl Future<Output = Result<Pass, Code>> + Send;
 
+            /// Whom the credentials name, as far as is known here now; for the audit log.
+            fn known(&self, _credentials: &Credentials) -> Option<Arc<Caller>> {
+                None
+            }
+
             /// Whether what was read under a pass may be answered.
             ///
             /// # Errors

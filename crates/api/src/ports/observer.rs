@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::Audit;
 use crate::Method;
 
 /// Told of every call. Called on the hot path: an implementer indexes an array by
@@ -20,6 +21,11 @@ pub trait Observer: Send + Sync + 'static {
 
     /// A call took this long, from its beginning to its end.
     fn took(&self, _method: Method, _took: Duration) {}
+
+    /// Where calls are noted by who made them; asked twice in every call. `None`: nowhere.
+    fn audit(&self) -> Option<&dyn Audit> {
+        None
+    }
 
     /// A request message came, of so many bytes without the frame header.
     fn received(&self, method: Method, message_bytes: usize);
