@@ -24,8 +24,11 @@ mod recipe;
 mod record;
 mod reflection;
 mod stream;
+mod told;
+mod trail;
 mod unfinished;
 mod watch;
+mod watch_notes;
 
 pub(crate) use dispatch::{answer, is_grpc};
 pub(crate) use range_body::RangeBody;

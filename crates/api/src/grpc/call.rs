@@ -12,10 +12,11 @@ use super::gate::{self, Content};
 use super::metadata::Metadata;
 use super::record::{Meter, Record};
 use super::stream::{Sink, StreamBody};
+use super::told::Told;
 use crate::body::Body;
 use crate::edge::Edge;
-use crate::ports::{Pass, Ports};
-use crate::status::{self, Status};
+use crate::ports::{About, Credentials, Pass, Ports};
+use crate::status::Status;
 
 const UNARY_CONTEXT: &str = "grpc: error unmarshalling request";
 const STREAM_CONTEXT: &str = "grpc: failed to unmarshal the received message";
@@ -33,7 +34,7 @@ impl<B: Inbound> Call<B> {
     /// The request of a unary call, after which the metadata is looked at: etcd's order.
     pub(crate) async fn request<Q, P>(&mut self, edge: &Edge<P>) -> Result<Q, Status>
     where
-        Q: Message + Default,
+        Q: Message + Default + Told,
         P: Ports,
     {
         let request = self.only(UNARY_CONTEXT).await?;
@@ -44,7 +45,7 @@ impl<B: Inbound> Call<B> {
     /// The request of a call with a stream of responses; here the metadata comes first.
     pub(crate) async fn stream_request<Q, P>(&mut self, edge: &Edge<P>) -> Result<Q, Status>
     where
-        Q: Message + Default,
+        Q: Message + Default + Told,
         P: Ports,
     {
         self.admit(edge)?;
@@ -52,25 +53,40 @@ impl<B: Inbound> Call<B> {
     }
 
     /// What etcd checks before a handler runs.
-    pub(crate) fn admit<P: Ports>(&self, edge: &Edge<P>) -> Result<(), Status> {
-        self.metadata.admit(self.record.meter.method, &*edge.ports)
+    pub(crate) fn admit<P: Ports>(&mut self, edge: &Edge<P>) -> Result<(), Status> {
+        let admitted = self.metadata.admit(self.record.meter.method, &*edge.ports);
+        admitted.inspect_err(|_| self.look(edge))
     }
 
     /// Puts the request before the gate.
     pub(crate) fn pass<'a, P: Ports, Q: Content>(
-        &'a self,
+        &'a mut self,
         edge: &'a Edge<P>,
         request: &'a Q,
     ) -> impl Future<Output = Result<Pass, Code>> + Send + use<'a, P, Q, B> {
-        let (credentials, method) = (&self.metadata.credentials, self.record.meter.method);
-        gate::pass(&*edge.ports, credentials, method, request)
+        let Self { metadata, record, .. } = self;
+        judged(edge, &metadata.credentials, record, request)
     }
 
-    async fn only<Q: Message + Default>(&mut self, context: &'static str) -> Result<Q, Status> {
+    /// Finds out who calls, for the audit log: for what does not come before the gate.
+    pub(crate) fn look<P: Ports>(&mut self, edge: &Edge<P>) {
+        if let Some(trail) = &mut self.record.trail {
+            trail.look(&*edge.ports, &self.metadata.credentials);
+        }
+    }
+
+    async fn only<Q: Message + Default + Told>(
+        &mut self,
+        context: &'static str,
+    ) -> Result<Q, Status> {
         let message = self.frames.next().await?;
         let message = message.ok_or_else(|| Status::new(GrpcCode::Unknown, "EOF"))?;
         self.record.meter.received(message.len());
-        decode(message, context)
+        let request: Q = decode(message, context)?;
+        if let Some(trail) = &mut self.record.trail {
+            trail.asked(request.about());
+        }
+        Ok(request)
     }
 
     /// Ends the call with a message, or with a refusal.
@@ -79,7 +95,7 @@ impl<B: Inbound> Call<B> {
         match outcome.and_then(sendable) {
             Ok(frame) => {
                 self.record.meter.sent(frame.len() - FRAME_HEADER_BYTES);
-                self.record.end(status::OK);
+                self.record.succeed();
                 head(Body::message(frame), self.content_type)
             }
             Err(status) => self.refuse(&status),
@@ -88,7 +104,7 @@ impl<B: Inbound> Call<B> {
 
     /// Ends the call before any message: the status stands in the head.
     pub(crate) fn refuse(mut self, status: &Status) -> Response<Body> {
-        self.record.end(status.number);
+        self.record.fail(status);
         refusal(status, self.content_type)
     }
 
@@ -177,9 +193,29 @@ where
 /// As [`unary`]; what can be refused from the request alone is refused before the gate (etcd).
 pub(crate) async fn checked<P, B, Q, R, E, F, D>(
     edge: &Edge<P>,
+    call: Call<B>,
+    check: impl FnOnce(&Q) -> Result<(), Code>,
+    serve: F,
+) -> Response<Body>
+where
+    P: Ports,
+    B: Inbound,
+    Q: Message + Default + Content,
+    R: Message,
+    Status: From<E>,
+    F: FnOnce(Pass, Q) -> D + Send,
+    D: Future<Output = Result<R, E>> + Send,
+{
+    learning(edge, call, check, serve, |_, _| {}).await
+}
+
+/// As [`checked`]; `learn` takes from the answer what the request left to the server to choose.
+pub(crate) async fn learning<P, B, Q, R, E, F, D>(
+    edge: &Edge<P>,
     mut call: Call<B>,
     check: impl FnOnce(&Q) -> Result<(), Code>,
     serve: F,
+    learn: impl FnOnce(&R, &mut About),
 ) -> Response<Body>
 where
     P: Ports,
@@ -194,20 +230,41 @@ where
     let outcome = match call.request::<Q, P>(edge).await {
         Ok(request) => match check(&request) {
             Ok(()) => {
-                let credentials = &call.metadata.credentials;
-                let method = call.record.meter.method;
+                let Call { metadata, record, .. } = &mut call;
+                let credentials = &metadata.credentials;
                 let answer = async move {
-                    let pass = gate::pass(&*edge.ports, credentials, method, &request).await;
+                    let pass = judged(edge, credentials, record, &request).await;
                     let pass = pass.map_err(<Status as From<Code>>::from)?;
                     serve(pass, request).await.map_err(<Status as From<E>>::from)
                 };
                 within::<_, Status>(timeout, answer).await
             }
-            Err(code) => Err(code.into()),
+            Err(code) => {
+                call.look(edge);
+                Err(code.into())
+            }
         },
         Err(status) => Err(status),
     };
+    if let (Ok(response), Some(trail)) = (&outcome, &mut call.record.trail) {
+        trail.learned(|about| learn(response, about));
+    }
     call.finish(outcome)
+}
+
+/// Puts a request before the gate, and takes note of what came out.
+pub(crate) async fn judged<P: Ports, Q: Content>(
+    edge: &Edge<P>,
+    credentials: &Credentials,
+    record: &mut Record,
+    request: &Q,
+) -> Result<Pass, Code> {
+    let ports = &*edge.ports;
+    let verdict = gate::pass(ports, credentials, record.meter.method, request).await;
+    if let Some(trail) = &mut record.trail {
+        trail.judged(verdict.as_ref().map_err(|code| *code), ports, credentials);
+    }
+    verdict
 }
 
 /// Serves a unary call that is made of other requests: each of those passes the gate.
@@ -219,7 +276,7 @@ pub(crate) async fn composed<P, B, Q, R, E, F, D>(
 where
     P: Ports,
     B: Inbound,
-    Q: Message + Default,
+    Q: Message + Default + Told,
     R: Message,
     Status: From<E>,
     F: FnOnce(Q) -> D,
@@ -227,7 +284,10 @@ where
 {
     let timeout = call.metadata.timeout;
     let outcome = match call.request(edge).await {
-        Ok(request) => within(timeout, serve(request)).await,
+        Ok(request) => {
+            call.look(edge);
+            within(timeout, serve(request)).await
+        }
         Err(status) => Err(status),
     };
     call.finish(outcome)

@@ -44,18 +44,18 @@ where
     let Some(method) = Method::from_path(request.uri().path()) else {
         return Box::pin(elsewhere(edge, request, content_type)).await;
     };
-    let mut record = Record::begin(&edge.observer, method);
     let (parts, body) = request.into_parts();
+    let metadata = Metadata::read(&parts.headers, origin.name.as_ref(), timeout);
+    let mut record = Record::begin(&edge.observer, method, origin, &metadata.credentials);
     let max_message_bytes = edge.config.max_request_bytes + limits::GRPC_OVERHEAD_BYTES;
     let encoding = match Encoding::read(&parts.headers) {
         Ok(encoding) => encoding,
         Err(status) => {
-            record.end(status.number);
+            record.fail(&status);
             return refusal(&status, content_type);
         }
     };
     let frames = Frames::new(body, encoding, max_message_bytes, &edge.unfinished);
-    let metadata = Metadata::read(&parts.headers, origin.name.as_ref(), timeout);
     let call = Call { frames, metadata, record, content_type };
     match method {
         Method::Range => kv::range(edge, call).await,

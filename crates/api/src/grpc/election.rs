@@ -49,6 +49,7 @@ pub(super) async fn serve<P: Ports, B: Inbound>(
         }
         _ => match call.stream_request::<LeaderRequest, P>(edge).await {
             Ok(request) => {
+                call.look(edge);
                 let needs_leader = call.metadata.needs_leader;
                 let ports = Arc::clone(&edge.ports);
                 let ends = Ends { ports, needs_leader, phase: edge.phase() };

@@ -5,6 +5,7 @@ use ketch_auth::gate::Request as Asked;
 use ketch_base::Code;
 use ketch_proto::etcdserverpb as pb;
 
+use super::told::Told;
 use crate::method::Method;
 use crate::ports::{Auth, Credentials, Pass};
 
@@ -65,8 +66,8 @@ fn entry(method: Method) -> Entry {
     }
 }
 
-/// A message as the gate sees it.
-pub(super) trait Content: Sync {
+/// A message as the gate sees it. Each is told of in the audit log too.
+pub(super) trait Content: Told {
     /// `None` where the method says all there is to say.
     fn content(&self) -> Option<Asked<'_>> {
         None

@@ -6,10 +6,11 @@ use tokio::sync::watch::Receiver;
 
 use super::call::{Call, Outlet, composed};
 use super::frames::Inbound;
+use super::told::Told;
 use crate::body::Body;
 use crate::edge::{Edge, Phase};
 use crate::method::Method;
-use crate::ports::Ports;
+use crate::ports::{About, Ports};
 use crate::status::Status;
 
 const SERVING: i32 = 1;
@@ -44,6 +45,19 @@ struct ListEntry {
     service: String,
     #[prost(message, required, tag = "2")]
     response: CheckResponse,
+}
+
+/// The audit log is told of neither.
+impl Told for CheckRequest {
+    fn about(&self) -> About {
+        About::default()
+    }
+}
+
+impl Told for ListRequest {
+    fn about(&self) -> About {
+        About::default()
+    }
 }
 
 pub(super) async fn serve<P: Ports, B: Inbound>(

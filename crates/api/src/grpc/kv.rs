@@ -7,9 +7,8 @@ use ketch_proto::etcdserverpb::range_request::{SortOrder, SortTarget};
 use ketch_proto::etcdserverpb::{DeleteRangeRequest, PutRequest, RangeRequest, TxnRequest};
 use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint};
 
-use super::call::{Call, Outlet, checked, head, refusal, unary, within};
+use super::call::{Call, Outlet, checked, head, judged, refusal, unary, within};
 use super::frames::{Inbound, fits, put_header};
-use super::gate;
 use super::range_body::{Answer, surroundings};
 use crate::body::Body;
 use crate::checks;
@@ -26,18 +25,23 @@ pub(super) async fn range<P: Ports, B: Inbound>(
     let timeout = call.metadata.timeout;
     let reply = match call.request::<RangeRequest, P>(edge).await {
         Ok(request) if !request.serializable && edge.ports.is_learner() => {
+            call.look(edge);
             Err(Code::NotSupportedForLearner.into())
         }
         Ok(request) => match checks::range(&request) {
             Ok(()) => {
-                let credentials = &call.metadata.credentials;
+                let Call { metadata, record, .. } = &mut call;
+                let credentials = &metadata.credentials;
                 let answer = async move {
-                    let pass = gate::pass(&*edge.ports, credentials, Method::Range, &request);
+                    let pass = judged(edge, credentials, record, &request);
                     edge.ports.range(pass.await?, request).await
                 };
                 within(timeout, answer).await
             }
-            Err(code) => Err(code.into()),
+            Err(code) => {
+                call.look(edge);
+                Err(code.into())
+            }
         },
         Err(status) => Err(status),
     };
@@ -49,7 +53,7 @@ pub(super) async fn range<P: Ports, B: Inbound>(
         Ok(Answer::Whole(frame)) => head(Body::message(frame), call.content_type),
         Ok(Answer::Pieces(body)) => head(Body::range(body), call.content_type),
         Err((status, mut record)) => {
-            record.end(status.number);
+            record.fail(&status);
             refusal(&status, call.content_type)
         }
     }
@@ -89,12 +93,13 @@ async fn plan<P: Ports, B: Inbound>(
     call: &mut Call<B>,
 ) -> Result<RangeReply, Status> {
     let mut request: RangeRequest = call.stream_request(edge).await?;
-    checks::range_stream(&request)?;
-    let pass = within(call.metadata.timeout, call.pass(edge, &request)).await?;
+    checks::range_stream(&request).inspect_err(|_| call.look(edge))?;
+    let timeout = call.metadata.timeout;
+    let pass = within(timeout, call.pass(edge, &request)).await?;
     // A target without an order means nothing here, where unary ranges sort by it.
     request.sort_order = SortOrder::None as i32;
     request.sort_target = SortTarget::Key as i32;
-    within(call.metadata.timeout, edge.ports.range(pass, request)).await
+    within(timeout, edge.ports.range(pass, request)).await
 }
 
 /// One message per piece; header, count and `more` stand in the last one only.

@@ -16,7 +16,7 @@ use super::record::Record;
 use crate::body::BodyError;
 use crate::limits::RANGE_PIECE_BYTES;
 use crate::ports::{Chunks, Kvs, RangeReply};
-use crate::status::{self, Status, ok_trailers};
+use crate::status::{Status, ok_trailers};
 
 /// Rows up to this size go out in one buffer with what is around them.
 const JOIN_BYTES: usize = 16 * 1024;
@@ -58,7 +58,7 @@ impl Answer {
         record.meter.sent(length_bytes);
         let rows = match reply.kvs {
             Kvs::Whole(rows) if rows.len() <= JOIN_BYTES => {
-                record.end(status::OK);
+                record.succeed();
                 return Ok(Self::Whole(join(&header, &rows, &after)));
             }
             Kvs::Whole(rows) => Rows::Ready(rows),
@@ -104,16 +104,16 @@ impl RangeBody {
             return Some(Ok(Frame::data(std::mem::take(&mut self.before))));
         }
         if self.left_bytes > 0 {
-            return Some(self.piece().map(Frame::data).inspect_err(|_| {
+            return Some(self.piece().map(Frame::data).inspect_err(|error| {
                 self.finished = true;
-                self.record.end(GrpcCode::Internal as u8);
+                self.record.fail(&Status::new(GrpcCode::Internal, error.to_string()));
             }));
         }
         if !self.after.is_empty() {
             return Some(Ok(Frame::data(std::mem::take(&mut self.after))));
         }
         self.finished = true;
-        self.record.end(status::OK);
+        self.record.succeed();
         Some(Ok(Frame::trailers(ok_trailers())))
     }
 

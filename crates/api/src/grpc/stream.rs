@@ -68,7 +68,10 @@ impl StreamBody {
         {
             self.driver = None;
             self.end = outcome.err();
-            self.record.end(self.end.as_ref().map_or(status::OK, |status| status.number));
+            match &self.end {
+                None => self.record.succeed(),
+                Some(status) => self.record.fail(status),
+            }
         }
         let buffer = self.slot.lock().unwrap_or_else(PoisonError::into_inner).take();
         match buffer {

@@ -19,6 +19,8 @@ use tokio::sync::watch::Receiver;
 use super::call::{Call, Messages, Outlet};
 use super::frames::{FRAME_HEADER_BYTES, Inbound, put_header};
 use super::gate;
+use super::trail::Asked;
+use super::watch_notes::Notes;
 use crate::body::Body;
 use crate::edge::{Edge, Phase};
 use crate::limits::WATCH_GATHER_BYTES;
@@ -29,7 +31,10 @@ use crate::status::Status;
 /// Field number of `WatchResponse.events`.
 const EVENTS: u32 = 11;
 
-pub(super) async fn serve<P: Ports, B: Inbound>(edge: &Edge<P>, call: Call<B>) -> Response<Body> {
+pub(super) async fn serve<P: Ports, B: Inbound>(
+    edge: &Edge<P>,
+    mut call: Call<B>,
+) -> Response<Body> {
     if let Err(status) = call.admit(edge) {
         return call.refuse(&status);
     }
@@ -39,8 +44,16 @@ pub(super) async fn serve<P: Ports, B: Inbound>(edge: &Edge<P>, call: Call<B>) -
     };
     let needs_leader = call.metadata.needs_leader;
     let ends = Ends { ports: Arc::clone(&edge.ports), needs_leader, phase: edge.phase() };
-    let credentials = call.metadata.credentials.clone();
-    call.drive(|messages, outlet| run(link, messages, outlet, credentials, ends))
+    let client = Client { credentials: call.metadata.credentials.clone(), notes: None };
+    let client = Client { notes: call.record.scribe().map(Notes::new), ..client };
+    call.drive(|messages, outlet| run(link, messages, outlet, client, ends))
+}
+
+/// Whose stream it is.
+struct Client {
+    credentials: Credentials,
+    /// What the audit log hears of the stream, where one is kept.
+    notes: Option<Notes>,
 }
 
 /// What ends a stream from our side.
@@ -66,8 +79,22 @@ async fn run<P: Ports, B: Inbound>(
     mut link: impl WatchLink,
     mut messages: Messages<B>,
     outlet: Outlet,
-    credentials: Credentials,
+    mut client: Client,
     mut ends: Ends<P>,
+) -> Result<(), Status> {
+    let end = serve_stream(&mut link, &mut messages, &outlet, &mut client, &mut ends).await;
+    if let (Err(status), Some(notes)) = (&end, &client.notes) {
+        notes.broke(status);
+    }
+    end
+}
+
+async fn serve_stream<P: Ports, B: Inbound>(
+    link: &mut impl WatchLink,
+    messages: &mut Messages<B>,
+    outlet: &Outlet,
+    client: &mut Client,
+    ends: &mut Ends<P>,
 ) -> Result<(), Status> {
     let ports = Arc::clone(&ends.ports);
     let end = ends.reached();
@@ -76,36 +103,65 @@ async fn run<P: Ports, B: Inbound>(
     let mut listening = true;
     loop {
         tokio::select! {
-            message = messages.next::<WatchRequest>(), if listening => match message? {
-                Some(request) => match refused(&*ports, &credentials, &request).await {
-                    Some(refusal) => say(&outlet, ports.header(), vec![refusal]).await,
-                    None => if let Some(command) = command(request) {
-                        link.command(command).await?;
+            message = messages.next::<WatchRequest>(), if listening && client.has_room() => {
+                match message? {
+                    Some(request) => match client.refused(&*ports, &request).await {
+                        Some(refusal) => say(outlet, ports.header(), vec![refusal]).await,
+                        None => if let Some(command) = command(request) {
+                            link.command(command).await?;
+                        },
                     },
-                },
-                None => listening = false,
+                    None => listening = false,
+                }
             },
-            outputs = link.next() => say(&outlet, ports.header(), outputs?).await,
+            outputs = link.next() => {
+                let outputs = outputs?;
+                if let Some(notes) = &mut client.notes {
+                    notes.heard(&outputs);
+                }
+                say(outlet, ports.header(), outputs).await;
+            },
             status = &mut end => return Err(status),
         }
     }
 }
 
-/// The answer to a watch that the gate does not let be made: created and canceled in one.
-async fn refused<P: Ports>(
-    ports: &P,
-    credentials: &Credentials,
-    request: &WatchRequest,
-) -> Option<WatchOutput> {
-    let Some(RequestUnion::CreateRequest(create)) = &request.request_union else { return None };
-    let code = gate::pass(ports, credentials, Method::Watch, create).await.err()?;
-    Some(WatchOutput::Canceled {
-        watch_id: -1,
-        revision: ports.header().revision,
-        compact_revision: 0,
-        reason: reason(code),
-        created: true,
-    })
+impl Client {
+    /// Whether the next message may be read: an outcome that the audit log waits for is
+    /// remembered, and that is bounded.
+    fn has_room(&self) -> bool {
+        self.notes.as_ref().is_none_or(Notes::has_room)
+    }
+
+    /// The answer to a watch that the gate does not let be made: created and canceled in one.
+    async fn refused<P: Ports>(
+        &mut self,
+        ports: &P,
+        request: &WatchRequest,
+    ) -> Option<WatchOutput> {
+        let Some(RequestUnion::CreateRequest(create)) = &request.request_union else {
+            return None;
+        };
+        let asked = self.notes.as_ref().map(|_| Asked::now(create));
+        let verdict = gate::pass(ports, &self.credentials, Method::Watch, create).await;
+        let refusal = verdict.as_ref().err().copied();
+        if let (Some(notes), Some(asked)) = (&mut self.notes, asked) {
+            let verdict = verdict.as_ref().map_err(|code| *code);
+            let asked = notes.scribe().judged(asked, verdict, ports, &self.credentials);
+            match refusal {
+                Some(code) => notes.refused(&asked, code),
+                None => notes.asked(asked),
+            }
+        }
+        let code = refusal?;
+        Some(WatchOutput::Canceled {
+            watch_id: -1,
+            revision: ports.header().revision,
+            compact_revision: 0,
+            reason: reason(code),
+            created: true,
+        })
+    }
 }
 
 /// etcd tells three refusals apart; all others are a denial to it.

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use bytes::Bytes;
 use ketch_api::ports::{Chunks, Kv, Kvs, Pass, RangeReply, State, Watch};
@@ -21,6 +21,7 @@ use ketch_proto::mvccpb::{Event, KeyValue};
 use prost::Message;
 use tokio::sync::watch;
 
+use crate::audit::Notebook;
 use crate::link::FakeLink;
 use crate::services::bare;
 
@@ -44,6 +45,8 @@ pub(crate) struct Fake {
     /// Batches a flooding watch has handed out.
     pub(crate) flooded: Arc<AtomicUsize>,
     pub(crate) counted: Mutex<Vec<String>>,
+    /// Kept only once a test has opened it.
+    pub(crate) notebook: OnceLock<Notebook>,
 }
 
 /// Bytes of made-up rows now in memory, and the most there have been.
@@ -63,6 +66,7 @@ impl Fake {
             alive: Arc::default(),
             flooded: Arc::default(),
             counted: Mutex::default(),
+            notebook: OnceLock::new(),
         })
     }
 

@@ -1,5 +1,6 @@
 //! The edge from outside: real connections over loopback or in memory, a fake server behind it.
 
+mod audit;
 mod connections;
 mod counts;
 mod fake;

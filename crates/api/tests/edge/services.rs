@@ -4,7 +4,8 @@ use std::sync::atomic::Ordering;
 
 use ketch_api::Method;
 use ketch_api::ports::{
-    Auth, Blob, Cluster, Credentials, Lease, Maintenance, Observer, Pass, Snapshot, State, Versions,
+    Audit, Auth, Blob, Cluster, Credentials, Lease, Maintenance, Observer, Pass, Snapshot, State,
+    Versions,
 };
 use ketch_auth::gate::Request;
 use ketch_base::{Code, LeaseId};
@@ -223,6 +224,10 @@ impl Observer for Fake {
 
     fn client_version(&self, method: Method, version: &str) {
         self.note(format!("{} version {version}", method.name()));
+    }
+
+    fn audit(&self) -> Option<&dyn Audit> {
+        self.notebook.get().map(|notebook| notebook as &dyn Audit)
     }
 
     fn render_metrics(&self) -> String {
