@@ -9,13 +9,17 @@ use std::time::Duration;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use crate::edge::{Edge, Surface};
 use crate::limits;
 use crate::ports::{Origin, Ports};
 use prefixed::Prefixed;
 
+/// First byte of a TLS connection; no HTTP begins with it.
+const TLS_HANDSHAKE: u8 = 22;
+const NOT_HTTPS: &[u8] = b"HTTP/1.0 400 Bad Request\r\n\r\n\
+    Client sent a TLS handshake to a plaintext port.\n";
 const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// Settings of client connections, from the server's flags.
@@ -54,6 +58,9 @@ pub enum ConnectionError {
     /// What came was not HTTP, or broke its rules.
     #[error("bad http")]
     Http(#[from] hyper::Error),
+    /// A TLS handshake came where none is spoken.
+    #[error("tls: client began a TLS handshake on a plaintext port")]
+    Secured,
     /// It did not finish while the edge was stopping.
     #[error("cut off while draining")]
     Undrained,
@@ -90,6 +97,12 @@ where
     };
     if filled == 0 {
         return Ok(());
+    }
+    if beginning[0] == TLS_HANDSHAKE {
+        // TLS clients see that this is none, and those of HTTP what it is.
+        let _ = io.write_all(NOT_HTTPS).await;
+        let _ = io.shutdown().await;
+        return Err(ConnectionError::Secured);
     }
     let io = TokioIo::new(Prefixed::new(io, &beginning[..filled]));
     let service = service_fn(move |request| {

@@ -128,7 +128,7 @@ impl<P: Ports> Edge<P> {
         if grpc {
             grpc::answer(self, origin, request).await
         } else {
-            Box::pin(plain::answer(self, surface, request.into_parts().0)).await
+            Box::pin(plain::answer(self, surface, origin, request.into_parts().0)).await
         }
     }
 }

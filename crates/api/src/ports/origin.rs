@@ -11,4 +11,6 @@ pub struct Origin {
     pub remote: Option<SocketAddr>,
     /// What its certificate says, where one was asked for and checked.
     pub name: Option<ClientName>,
+    /// The connection is encrypted.
+    pub is_secure: bool,
 }

@@ -51,7 +51,7 @@ pub(crate) async fn channel(edge: &Arc<Edge<Fake>>) -> Channel {
     tokio::spawn(async move {
         while let Ok((socket, remote)) = listener.accept().await {
             let edge = Arc::clone(&edge);
-            let origin = Origin { remote: Some(remote), name: None };
+            let origin = Origin { remote: Some(remote), ..Origin::default() };
             tokio::spawn(async move {
                 serve_connection(socket, edge, Surface::All, &ConnectionConfig::default(), origin)
                     .await
