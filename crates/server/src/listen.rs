@@ -1,8 +1,8 @@
 //! Listening sockets: bound before anything else, so that a port in use is told at once.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
-use std::os::unix::net::UnixListener;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
 use socket2::{Domain, Protocol, Socket, Type};
@@ -24,15 +24,46 @@ pub(crate) enum Bound {
     Unix(UnixSocket),
 }
 
-/// A socket file, removed with the listener.
-pub(crate) struct UnixSocket {
-    pub(crate) listener: UnixListener,
-    path: PathBuf,
+/// A connection that came in.
+pub(crate) enum Incoming {
+    Tcp(TcpStream, SocketAddr),
+    Unix(UnixStream),
 }
 
-impl Drop for UnixSocket {
+impl Bound {
+    /// Waits for the next connection.
+    pub(crate) fn accept(&self) -> io::Result<Incoming> {
+        match self {
+            Self::Tcp(listener) => {
+                listener.accept().map(|(stream, remote)| Incoming::Tcp(stream, remote))
+            }
+            Self::Unix(socket) => {
+                socket.listener.accept().map(|(stream, _)| Incoming::Unix(stream))
+            }
+        }
+    }
+
+    /// What removes the socket file, for those who cannot wait for the listener's own end.
+    pub(crate) fn file(&self) -> Option<SocketFile> {
+        match self {
+            Self::Tcp(_) => None,
+            Self::Unix(socket) => Some(SocketFile(socket.file.0.clone())),
+        }
+    }
+}
+
+/// A listener and its file.
+pub(crate) struct UnixSocket {
+    pub(crate) listener: UnixListener,
+    file: SocketFile,
+}
+
+/// Removed from the file system when dropped.
+pub(crate) struct SocketFile(PathBuf);
+
+impl Drop for SocketFile {
     fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.path);
+        let _ = std::fs::remove_file(&self.0);
     }
 }
 
@@ -67,5 +98,5 @@ fn unix(path: &Path) -> io::Result<UnixSocket> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    Ok(UnixSocket { listener: UnixListener::bind(path)?, path: path.to_owned() })
+    Ok(UnixSocket { listener: UnixListener::bind(path)?, file: SocketFile(path.to_owned()) })
 }

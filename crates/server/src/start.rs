@@ -1,6 +1,7 @@
 //! Composition: opens what is on disk, starts the threads, and takes them down again in order.
 
 mod assembly;
+mod doors;
 mod publish;
 mod storage;
 
@@ -10,7 +11,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use ketch_api::{Edge, Surface};
+use ketch_api::Edge;
 use ketch_base::Code;
 use ketch_node::{Event, LogJob};
 use ketch_peer::Dialer;
@@ -19,13 +20,14 @@ use crate::background;
 use crate::config::{Config, ETCD_VERSION, ListenUrl};
 use crate::exit::{Ending, Exit};
 use crate::lanes::Lanes;
-use crate::listen::{Bound, Listening};
+use crate::listen::Listening;
 use crate::mailbox::Sender;
 use crate::member::Member;
 use crate::metrics;
 use crate::security::Security;
 use crate::threads::{ApplyTask, BackendJob, Peers, STOP_LOG, Wake, WatchJob};
 use assembly::{CoreThreads, assemble};
+use doors::Port;
 use storage::Storage;
 
 /// How often a start that waits for the cluster looks whether it is over.
@@ -48,14 +50,13 @@ pub(crate) struct Running {
     core_threads: CoreThreads,
     /// The member has applied entries before.
     is_restart: bool,
-    #[expect(dead_code, reason = "listeners come next")]
     security: Security,
 }
 
 /// A member that takes part in its cluster and waits to serve clients.
 pub(crate) struct Starting {
     running: Running,
-    clients: Vec<Listening>,
+    clients: Vec<Port>,
     published: Receiver<()>,
 }
 
@@ -67,40 +68,31 @@ pub(crate) fn start(config: Config, exit: Exit) -> Result<Starting> {
     );
     // Bound before anything is opened, so that a port in use is told at once.
     let security = Security::load(&config)?;
-    let peers = bind_all(&config.listen_peer_urls, &config)?;
-    let clients = bind_all(&config.listen_client_urls, &config)?;
-    let http = bind_all(&config.listen_client_http_urls, &config)?;
-    let metrics_ports = bind_all(&config.listen_metrics_urls, &config)?;
+    let peers = config.listen_peer_urls.iter().map(|url| bind(url, &config));
+    let peers = peers.collect::<Result<_>>()?;
+    let clients = doors::clients(&config, &security)?;
+    let metrics_ports = doors::metrics(&config, &security)?;
     let storage = Storage::open(&config, Dialer::new(security.peers.clone()))?;
     metrics::install_recorder()?;
-    let running = assemble(config, storage, peers, security, exit)?;
+    let mut running = assemble(config, storage, peers, security, exit)?;
     metrics::introduce(&running.config, &running.member);
-    for listening in metrics_ports.into_iter().chain(http) {
-        running.lanes.accept(in_clear(listening)?, Surface::Metrics)?;
+    for port in metrics_ports {
+        port.open(&mut running.lanes)?;
     }
     let published = publish::publish(&running.member, &running.config, &running.background);
     background::start_on(&running.background, &running.member, &running.config);
     Ok(Starting { running, clients, published })
 }
 
-fn bind_all(urls: &[ListenUrl], config: &Config) -> Result<Vec<Listening>> {
-    let one =
-        |url| Listening::bind(url, config.reuse_port).with_context(|| format!("listen {url}"));
-    urls.iter().map(one).collect()
-}
-
-fn in_clear(listening: Listening) -> Result<std::net::TcpListener> {
-    match listening.socket {
-        Bound::Tcp(listener) if !listening.url.is_secure => Ok(listener),
-        _ => anyhow::bail!("cannot serve {} yet", listening.url.text),
-    }
+fn bind(url: &ListenUrl, config: &Config) -> Result<Listening> {
+    Listening::bind(url, config.reuse_port).with_context(|| format!("listen {url}"))
 }
 
 impl Starting {
     /// Serves clients, from the moment they find a member that knows its name and the cluster's
     /// version; returns why that ends.
     pub(crate) fn serve(self, endings: &Receiver<Ending>) -> Result<(Running, Ending)> {
-        let Self { running, clients, published } = self;
+        let Self { mut running, clients, published } = self;
         let is_restart = running.is_restart && running.config.initial_corrupt_check;
         if is_restart && running.member.progress.has_others() {
             running.background.block_on(background::corruption::initial(&running.member))?;
@@ -120,11 +112,9 @@ impl Starting {
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
             }
         }
-        for listening in clients {
-            running.lanes.accept(in_clear(listening)?, Surface::All)?;
-        }
-        for url in &running.config.listen_client_urls {
-            tracing::info!(address = %url, "serving client traffic insecurely; this is strongly discouraged!");
+        for port in clients {
+            port.announce();
+            port.open(&mut running.lanes)?;
         }
         tracing::info!("ready to serve client requests");
         let ending = endings.recv().context("nobody is left who could ask for the end")?;

@@ -97,7 +97,7 @@ pub(super) fn assemble(
     let (node_thread, core_threads) = threads.spawn(storage, boxes, finished)?;
     let edge = Edge::new(Arc::clone(&member), edge_config(&config));
     let count = std::thread::available_parallelism().map_or(1, usize::from);
-    let lanes = Lanes::start(count, &edge, connection_config(&config))?;
+    let lanes = Lanes::start(count, &edge, &connection_config(&config))?;
     let background = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .thread_name("background")
