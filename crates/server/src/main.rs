@@ -12,6 +12,7 @@ mod metrics;
 mod passwords;
 mod progress;
 mod read_gate;
+mod reload;
 mod security;
 mod start;
 mod threads;
@@ -19,13 +20,13 @@ mod tokens;
 mod waiters;
 
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use config::{Config, ConfigError};
-use exit::Ending;
+use exit::{Ending, Exit};
+use reload::Reload;
 use security::SecurityError;
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use signal_hook::low_level::emulate_default_handler;
 
@@ -70,23 +71,13 @@ fn warn(message: &str, fields: &[(&'static str, String)]) {
 }
 
 fn run(config: Config) -> anyhow::Result<()> {
-    let mut signals = Signals::new([SIGINT, SIGTERM])?;
+    let signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
     let (exit, endings) = exit::exit();
-    let asker = exit.clone();
-    let has_begun = Arc::new(AtomicBool::new(false));
-    let begun = Arc::clone(&has_begun);
-    std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
-        for signal in signals.forever() {
-            if !begun.load(Ordering::Acquire) {
-                // Nothing is to be taken down in order yet, and others may be waited for without
-                // end: the process ends as if nobody listened.
-                let _ = emulate_default_handler(signal);
-            }
-            asker.ask(Ending::Signal(signal));
-        }
-    })?;
+    let begun = Arc::new(OnceLock::new());
+    let listener = Listener { signals, exit: exit.clone(), begun: Arc::clone(&begun) };
+    std::thread::Builder::new().name("signals".to_owned()).spawn(move || listener.run())?;
     let starting = start::start(config, exit)?;
-    has_begun.store(true, Ordering::Release);
+    let _ = begun.set(starting.reload());
     let (running, ending) = starting.serve(&endings)?;
     if let Ending::Signal(signal) = ending {
         let name = if signal == SIGTERM { "terminated" } else { "interrupt" };
@@ -94,6 +85,32 @@ fn run(config: Config) -> anyhow::Result<()> {
     }
     running.stop(ending);
     Ok(())
+}
+
+/// Waits for the operator's signals.
+struct Listener {
+    signals: Signals,
+    exit: Exit,
+    /// Once there is something to take down in order, and to read again.
+    begun: Arc<OnceLock<Reload>>,
+}
+
+impl Listener {
+    fn run(mut self) {
+        for signal in self.signals.forever() {
+            match (signal, self.begun.get()) {
+                (SIGHUP, Some(reload)) => reload.now(),
+                (SIGHUP, None) => tracing::info!("still starting: nothing is read again"),
+                (_, Some(_)) => self.exit.ask(Ending::Signal(signal)),
+                (_, None) => {
+                    // Nothing is to be taken down in order yet, and others may be waited for
+                    // without end: the process ends as if nobody listened.
+                    let _ = emulate_default_handler(signal);
+                    self.exit.ask(Ending::Signal(signal));
+                }
+            }
+        }
+    }
 }
 
 /// Settings that cannot stand, in the words and with the exit codes of etcd.

@@ -24,6 +24,7 @@ use crate::listen::Listening;
 use crate::mailbox::Sender;
 use crate::member::Member;
 use crate::metrics;
+use crate::reload::Reload;
 use crate::security::Security;
 use crate::threads::{ApplyTask, BackendJob, Peers, STOP_LOG, Wake, WatchJob};
 use assembly::{CoreThreads, assemble};
@@ -50,7 +51,7 @@ pub(crate) struct Running {
     core_threads: CoreThreads,
     /// The member has applied entries before.
     is_restart: bool,
-    security: Security,
+    reload: Reload,
 }
 
 /// A member that takes part in its cluster and waits to serve clients.
@@ -74,13 +75,14 @@ pub(crate) fn start(config: Config, exit: Exit) -> Result<Starting> {
     let metrics_ports = doors::metrics(&config, &security)?;
     let storage = Storage::open(&config, Dialer::new(security.peers.clone()))?;
     metrics::install_recorder()?;
-    let mut running = assemble(config, storage, peers, security, exit)?;
+    let mut running = assemble(config, storage, peers, &security, exit)?;
     metrics::introduce(&running.config, &running.member);
     for port in metrics_ports {
         port.open(&mut running.lanes)?;
     }
     let published = publish::publish(&running.member, &running.config, &running.background);
     background::start_on(&running.background, &running.member, &running.config);
+    running.reload.start_on(&running.background);
     Ok(Starting { running, clients, published })
 }
 
@@ -89,6 +91,11 @@ fn bind(url: &ListenUrl, config: &Config) -> Result<Listening> {
 }
 
 impl Starting {
+    /// What SIGHUP asks for.
+    pub(crate) fn reload(&self) -> Reload {
+        self.running.reload.clone()
+    }
+
     /// Serves clients, from the moment they find a member that knows its name and the cluster's
     /// version; returns why that ends.
     pub(crate) fn serve(self, endings: &Receiver<Ending>) -> Result<(Running, Ending)> {

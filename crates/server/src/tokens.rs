@@ -1,13 +1,14 @@
 //! What tokens this member gives and takes: `--auth-token`.
 
 mod jwt;
+mod signed;
 
 use std::time::Duration;
 
 use ketch_auth::{AuthStore, Caller, Tokens as _};
 use ketch_base::Code;
 
-use jwt::Jwt;
+use signed::Signed;
 
 /// Letters of a simple token's prefix (etcd).
 const PREFIX_LETTERS: usize = 16;
@@ -40,7 +41,7 @@ pub(crate) enum Tokens {
     /// Known to every member, by the log.
     Simple,
     /// Signed.
-    Jwt(Box<Jwt>),
+    Jwt(Box<Signed>),
 }
 
 impl Tokens {
@@ -61,8 +62,27 @@ impl Tokens {
         }
         match kind {
             "simple" => Ok(Self::Simple),
-            "jwt" => Ok(Self::Jwt(Box::new(Jwt::open(&options)?))),
+            "jwt" => Ok(Self::Jwt(Box::new(Signed::open(&options)?))),
             _ => Err(TokensError::Options),
+        }
+    }
+
+    /// Reads the key files again; says whether there are any.
+    ///
+    /// # Errors
+    /// What is wrong with them; the keys in service stay.
+    pub(crate) fn reload(&self) -> Result<bool, TokensError> {
+        match self {
+            Self::Simple => Ok(false),
+            Self::Jwt(jwt) => jwt.reload().map(|()| true),
+        }
+    }
+
+    /// Whether a key file has changed since it was tried last.
+    pub(crate) fn have_changed(&self) -> bool {
+        match self {
+            Self::Simple => false,
+            Self::Jwt(jwt) => jwt.has_changed(),
         }
     }
 
@@ -87,7 +107,7 @@ impl Tokens {
     pub(crate) fn token(&self, made: String, user: &str, revision: u64) -> Result<String, Code> {
         match self {
             Self::Simple => Ok(made),
-            Self::Jwt(jwt) => jwt.sign(user, revision).ok_or(Code::AuthFailed),
+            Self::Jwt(jwt) => jwt.keys().sign(user, revision).ok_or(Code::AuthFailed),
         }
     }
 
@@ -95,7 +115,7 @@ impl Tokens {
     pub(crate) fn look_up(&self, token: &str, store: &AuthStore, now_ms: u64) -> Option<Caller> {
         match self {
             Self::Simple => store.tokens().look_up(token, store.revision(), now_ms),
-            Self::Jwt(jwt) => jwt.verify(token),
+            Self::Jwt(jwt) => jwt.keys().verify(token),
         }
     }
 

@@ -28,6 +28,7 @@ use crate::metrics::Counters;
 use crate::passwords::Passwords;
 use crate::progress::Progress;
 use crate::read_gate::ReadGate;
+use crate::reload::Reload;
 use crate::security::Security;
 use crate::threads::{
     ApplyTask, ApplyThread, BackendJob, BackendThread, CompactorThread, LogThread, NodeTask,
@@ -64,7 +65,7 @@ pub(super) fn assemble(
     config: Config,
     storage: Storage,
     listeners: Vec<Listening>,
-    security: Security,
+    security: &Security,
     exit: Exit,
 ) -> Result<Running> {
     let (node_box, node_tasks) = mailbox(limits::NODE_MAILBOX_EVENTS);
@@ -95,6 +96,7 @@ pub(super) fn assemble(
         compactor: &compactor,
     };
     let (node_thread, core_threads) = threads.spawn(storage, boxes, finished)?;
+    let reload = Reload::new(security, &member);
     let edge = Edge::new(Arc::clone(&member), edge_config(&config));
     let count = std::thread::available_parallelism().map_or(1, usize::from);
     let lanes = Lanes::start(count, &edge, &connection_config(&config))?;
@@ -116,7 +118,7 @@ pub(super) fn assemble(
         node_thread,
         core_threads,
         is_restart,
-        security,
+        reload,
     })
 }
 
