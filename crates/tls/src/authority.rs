@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType,
-    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose,
-    RevokedCertParams, SerialNumber,
+    BasicConstraints, CertificateParams, CertificateRevocationList,
+    CertificateRevocationListParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod,
+    KeyPair, KeyUsagePurpose, RevokedCertParams, SerialNumber,
 };
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -110,6 +110,18 @@ impl Authority {
     /// # Panics
     /// It cannot be signed.
     pub fn revoke(&self, serials: &[u64]) -> String {
+        self.list(serials).pem().expect("a list has a PEM form")
+    }
+
+    /// The same as DER, the only form etcd reads.
+    ///
+    /// # Panics
+    /// It cannot be signed.
+    pub fn revoke_der(&self, serials: &[u64]) -> Vec<u8> {
+        self.list(serials).der().to_vec()
+    }
+
+    fn list(&self, serials: &[u64]) -> CertificateRevocationList {
         let entry = |serial: &u64| RevokedCertParams {
             serial_number: SerialNumber::from(*serial),
             revocation_time: day(-1).into(),
@@ -124,8 +136,7 @@ impl Authority {
             revoked_certs: serials.iter().map(entry).collect(),
             key_identifier_method: KeyIdMethod::Sha256,
         };
-        let list = params.signed_by(&self.issuer).expect("an authority can sign");
-        list.pem().expect("a list has a PEM form")
+        params.signed_by(&self.issuer).expect("an authority can sign")
     }
 }
 
