@@ -39,3 +39,4 @@ mod raft_oracle;
 mod rust_client;
 mod smoke;
 mod tls_ctl;
+mod tls_peers;

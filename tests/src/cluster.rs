@@ -20,6 +20,9 @@ use crate::wires::Wires;
 use crate::{peers, ports};
 
 mod rest;
+mod tls;
+
+pub use tls::{Papers, Tls, member};
 
 /// Short timings, so that elections take no time worth waiting for.
 pub const QUICK: &[&str] = &["--heartbeat-interval", "40", "--election-timeout", "400"];
@@ -79,6 +82,7 @@ pub struct Cluster {
     /// What lies between them.
     pub wires: Wires,
     flags: Vec<String>,
+    tls: Tls,
     is_finished: bool,
 }
 
@@ -101,6 +105,18 @@ impl Cluster {
         Self::start_on(kinds, flags, &seats).await
     }
 
+    /// As `start`, secured.
+    ///
+    /// # Errors
+    /// As `start`.
+    pub async fn start_secured(kinds: &[Program], flags: &[&str], tls: &Tls) -> Result<Self> {
+        let seats: Vec<SeatPorts> = kinds.iter().map(|_| SeatPorts::free()).collect();
+        let mut cluster = Self::prepare_secured(kinds, flags, &seats, tls)?;
+        cluster.spawn_all()?;
+        cluster.wait_leader().await?;
+        Ok(cluster)
+    }
+
     /// As `start`, on given ports.
     ///
     /// # Errors
@@ -117,10 +133,24 @@ impl Cluster {
     /// # Errors
     /// When no folder or relay can be made.
     pub fn prepare(kinds: &[Program], flags: &[&str], on: &[SeatPorts]) -> Result<Self> {
+        Self::prepare_secured(kinds, flags, on, &Tls::default())
+    }
+
+    /// As `prepare`, secured. What the wires do to one direction or one pair needs to read who
+    /// dials, which they cannot where peer URLs are https.
+    ///
+    /// # Errors
+    /// As `prepare`.
+    pub fn prepare_secured(
+        kinds: &[Program],
+        flags: &[&str],
+        on: &[SeatPorts],
+        tls: &Tls,
+    ) -> Result<Self> {
         let flags = [QUICK, flags].concat().iter().map(|flag| (*flag).to_owned()).collect();
-        let mut cluster =
-            Self { seats: Vec::new(), wires: Wires::new()?, flags, is_finished: false };
-        let url = |ports: &SeatPorts| format!("http://127.0.0.1:{}", ports.front);
+        let (seats, wires, tls) = (Vec::new(), Wires::new()?, tls.clone());
+        let mut cluster = Self { seats, wires, flags, tls, is_finished: false };
+        let url = |ports: &SeatPorts| cluster.url(ports.front);
         let all: Vec<String> =
             on.iter().enumerate().map(|(at, ports)| format!("m{at}={}", url(ports))).collect();
         let bootstrap = vec!["--initial-cluster".to_owned(), all.join(",")];
@@ -130,16 +160,21 @@ impl Cluster {
         Ok(cluster)
     }
 
+    fn url(&self, front: u16) -> String {
+        format!("{}://127.0.0.1:{front}", self.tls.scheme())
+    }
+
     fn sit(&mut self, kind: Program, ports: &SeatPorts, bootstrap: Vec<String>) -> Result<usize> {
         let place = Place {
             name: format!("m{}", self.seats.len()),
             client_port: ports.client,
             peer_port: ports.peer,
-            peer_url: format!("http://127.0.0.1:{}", ports.front),
+            peer_url: self.url(ports.front),
             bootstrap,
         };
+        let flags = self.flags.iter().cloned().chain(self.tls.flags_of(self.seats.len()));
         let options =
-            Options { flags: self.flags.clone(), place: Some(place.clone()), ..Options::default() };
+            Options { flags: flags.collect(), place: Some(place.clone()), ..Options::default() };
         let member = Member::prepare(kind, options)?;
         let client = Client::new(&member.endpoint())?;
         self.wires.attach(ports.front, ports.peer)?;
@@ -158,9 +193,10 @@ impl Cluster {
     /// When there is no such port.
     pub fn relay_again(&mut self, at: usize) -> Result<String> {
         let front = ports::free_port();
+        let url = self.url(front);
         let seat = &mut self.seats[at];
         self.wires.attach(front, seat.place.peer_port)?;
-        seat.place.peer_url = format!("http://127.0.0.1:{front}");
+        seat.place.peer_url = url;
         seat.member.set_place(seat.place.clone());
         Ok(seat.place.peer_url.clone())
     }
@@ -294,7 +330,7 @@ impl Cluster {
         is_learner: bool,
         ports: SeatPorts,
     ) -> Result<usize> {
-        let url = format!("http://127.0.0.1:{}", ports.front);
+        let url = self.url(ports.front);
         let ask = MemberAddRequest { peer_ur_ls: vec![url.clone()], is_learner };
         let client = self.seats[by].client.clone();
         let added: MemberAddResponse = until_healthy(|| client.call("Cluster/MemberAdd", &ask))

@@ -193,6 +193,9 @@ impl Member {
             Some(place) => (place.name.as_str(), place.peer_url.as_str()),
             None => ("s1", ADVERTISED_PEER),
         };
+        // As it advertises it: in clear, or not.
+        let scheme = peer_url.split(':').next().unwrap_or("http");
+        let listen_peer = format!("{scheme}://127.0.0.1:{}", self.peer_port);
         let alone = ["--initial-cluster".to_owned(), format!("s1={ADVERTISED_PEER}")];
         let bootstrap = match &self.options.place {
             Some(place) => place.bootstrap.as_slice(),
@@ -203,7 +206,7 @@ impl Member {
             .arg("--data-dir")
             .arg(self.data_dir())
             .args(["--listen-client-urls", &client, "--advertise-client-urls", &client])
-            .args(["--listen-peer-urls", &format!("http://127.0.0.1:{}", self.peer_port)])
+            .args(["--listen-peer-urls", &listen_peer])
             .args(["--initial-advertise-peer-urls", peer_url])
             .args(bootstrap)
             .args(&self.options.flags)
