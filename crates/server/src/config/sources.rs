@@ -93,9 +93,10 @@ impl Settings {
             if self.is_set(flag.name) {
                 return Err(ConfigError::Shadowed(variable));
             }
-            self.set(flag, value).map_err(|error| {
-                ConfigError::Verify(format!("invalid value for {variable}: {error}"))
+            check_kind(flag, &value).map_err(|why| {
+                ConfigError::Verify(format!("invalid value {value:?} for {variable}: {why}"))
             })?;
+            self.set(flag, value)?;
         }
         Ok(())
     }
@@ -118,7 +119,13 @@ impl Settings {
     }
 
     fn set(&mut self, flag: &'static Flag, value: String) -> Result<(), ConfigError> {
-        check_kind(flag, &value)?;
+        check_kind(flag, &value).map_err(|why| {
+            let name = flag.name;
+            ConfigError::Usage(match flag.kind {
+                Kind::Bool => format!("invalid boolean value {value:?} for -{name}: {why}"),
+                _ => format!("invalid value {value:?} for flag -{name}: {why}"),
+            })
+        })?;
         if flag.support == Support::Ignored {
             self.warnings
                 .push(("ignored flag".to_owned(), vec![("flag-name", flag.name.to_owned())]));
@@ -135,33 +142,24 @@ fn dashed(argument: &str) -> Option<&str> {
     (argument != "-").then_some(word)
 }
 
-/// Go's rules for each kind, with the flag package's words.
-fn check_kind(flag: &Flag, value: &str) -> Result<(), ConfigError> {
-    let invalid = |why: &str| {
-        Err(ConfigError::Usage(format!("invalid value {value:?} for flag -{}: {why}", flag.name)))
-    };
+/// Go's rules for each kind, with the flag package's words for why not.
+fn check_kind(flag: &Flag, value: &str) -> Result<(), String> {
+    let refuse = |why: &str| Err(why.to_owned());
     match flag.kind {
         Kind::Urls if flag.name == "cors" && value == "*" => Ok(()),
         Kind::Urls => {
             let words = value.split(',').map(str::trim).filter(|word| !word.is_empty());
-            match words.map(checked_url).find_map(Result::err) {
-                Some(why) => invalid(&why),
-                None => Ok(()),
-            }
+            words.map(checked_url).find(Result::is_err).unwrap_or(Ok(()))
         }
         Kind::Text | Kind::List => Ok(()),
         Kind::Bool if boolean(value).is_some() => Ok(()),
-        Kind::Bool => Err(ConfigError::Usage(format!(
-            "invalid boolean value {value:?} for -{}: parse error",
-            flag.name
-        ))),
         Kind::Duration if duration::parse(value).is_some() => Ok(()),
         Kind::Int if value.parse::<i64>().is_ok() => Ok(()),
         Kind::Uint if value.parse::<u64>().is_ok() => Ok(()),
         Kind::State if matches!(value, "new" | "existing") => Ok(()),
-        Kind::State => invalid("invalid value"),
-        Kind::Int | Kind::Uint if is_number(value, flag.kind) => invalid("value out of range"),
-        Kind::Duration | Kind::Int | Kind::Uint => invalid("parse error"),
+        Kind::State => refuse("invalid value"),
+        Kind::Int | Kind::Uint if is_number(value, flag.kind) => refuse("value out of range"),
+        Kind::Bool | Kind::Duration | Kind::Int | Kind::Uint => refuse("parse error"),
     }
 }
 
