@@ -10,6 +10,7 @@ mod answer;
 mod book;
 mod durability;
 mod election;
+mod equal_rights;
 mod equal_state;
 mod leader_completeness;
 mod lease;
@@ -19,9 +20,12 @@ mod log_matching;
 mod logs;
 #[cfg(test)]
 mod made;
+mod permissions;
 mod revision;
+mod rights;
 mod serializable;
 mod state_machine;
+mod tokens;
 mod watch;
 
 pub use liveness::RECOVERED_WITHIN_MS;
@@ -74,6 +78,9 @@ pub fn all() -> Vec<Box<dyn Check>> {
         Box::new(lease::LeaseTime::default()),
         Box::new(equal_state::EqualState::default()),
         Box::new(liveness::Liveness::default()),
+        Box::new(equal_rights::EqualRights::default()),
+        Box::new(permissions::Permissions::default()),
+        Box::new(tokens::TokensEverywhere::default()),
     ]
 }
 
