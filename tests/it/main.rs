@@ -40,3 +40,4 @@ mod rust_client;
 mod smoke;
 mod tls_ctl;
 mod tls_peers;
+mod tls_server;
