@@ -52,8 +52,11 @@ impl AuthStore {
         Ok(Self { shared: Arc::new(inner) })
     }
 
-    /// Takes up the state of a database that was installed in place of the one before. Tokens of
-    /// users that are gone or have another password lose their worth.
+    /// Takes up the state of a database that was installed in place of the one before.
+    ///
+    /// Tokens are not in it, nor what made some of them worthless meanwhile: a password, the end
+    /// of a user, authentication turned off and on again. All of these raise the revision, and if
+    /// anything did, all tokens lose their worth here, as with a restart.
     ///
     /// # Errors
     /// As [`AuthStore::open`].
@@ -61,18 +64,8 @@ impl AuthStore {
         let next = Arc::new(State::load(view)?);
         let last = std::mem::replace(&mut *self.shared.state.write(), Arc::clone(&next));
         self.shared.enabled.store(next.enabled, Ordering::Release);
-        if !next.enabled {
+        if !next.enabled || next.revision != last.revision {
             self.tokens().clear();
-            return Ok(());
-        }
-        for (name, user) in &last.users {
-            let same = next.users.get(name).is_some_and(|new| {
-                (&new.record.password, new.no_password())
-                    == (&user.record.password, user.no_password())
-            });
-            if let (false, Ok(name)) = (same, std::str::from_utf8(name)) {
-                self.tokens().invalidate_user(name);
-            }
         }
         Ok(())
     }

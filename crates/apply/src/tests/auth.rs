@@ -218,6 +218,23 @@ fn users_are_there_after_a_restart_and_with_a_snapshot() {
     assert_eq!(auth.tokens().look_up("prefix.9", 10, 0), None);
 }
 
+/// Nothing of it is in the database that comes: only that something happened.
+#[test]
+fn tokens_do_not_outlive_a_disable_that_came_with_a_snapshot() {
+    let check = |meanwhile: &str, user: Option<&str>| {
+        let mut driver = Driver::new(MemberId(1), 0);
+        check_on(&mut driver, USERS);
+        check_on(&mut driver, "login ann\n-> r1 ann@8 prefix.8");
+        check_on(&mut driver, meanwhile);
+        check_on(&mut driver, "snapshot\n-> ok");
+        let auth = driver.machine().auth();
+        let caller = auth.tokens().look_up("prefix.8", auth.revision(), 0);
+        assert_eq!(caller.map(|caller| caller.user).as_deref(), user, "{meanwhile}");
+    };
+    check("leader by root@8 put a 1\n-> r2 | put a @2.0", Some("ann"));
+    check("leader by root@8 auth-disable\n-> r1\nleader auth-enable\n-> r1", None);
+}
+
 /// The gate looks at the keys of leases; their clocks begin when the leader looks at the time.
 #[test]
 fn a_judgement_starts_no_clock_of_a_lease() {
