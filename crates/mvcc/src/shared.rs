@@ -20,7 +20,7 @@ use crate::error::Error;
 use crate::hash::Hashes;
 use crate::index::Index;
 use crate::pins::{Pin, Pins};
-use crate::range::Rows;
+use crate::range::{Budget, Rows};
 use crate::store::SCHEDULED;
 
 pub(crate) struct Shared {
@@ -29,6 +29,8 @@ pub(crate) struct Shared {
     pub(crate) pins: Pins,
     pub(crate) jobs: Jobs,
     pub(crate) hashes: Hashes,
+    /// What ranges may read ahead.
+    pub(crate) windows: Arc<Budget>,
     /// Main revision of the last committed transaction.
     revision: AtomicI64,
     /// Nothing below it can be asked for; -1 before the first compaction.
@@ -56,6 +58,7 @@ impl Shared {
             pins: Pins::default(),
             jobs: Jobs::default(),
             hashes: Hashes::default(),
+            windows: Arc::default(),
             revision: AtomicI64::new(marks.revision),
             compacted: AtomicI64::new(marks.compacted),
             finished: AtomicI64::new(marks.finished),

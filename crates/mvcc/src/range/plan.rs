@@ -7,6 +7,7 @@ use ketch_base::{Code, KeyRange};
 use ketch_proto::etcdserverpb::RangeRequest;
 
 use super::measure::Totals;
+use super::window::{self, Window};
 use super::{Query, Selection};
 use crate::error::Error;
 use crate::pins::Pin;
@@ -32,6 +33,8 @@ pub struct Plan {
     /// None where no row is read later.
     _pin: Option<Pin>,
     selection: Selection,
+    /// None for a single row, which is at hand.
+    window: Option<Box<Window>>,
     bytes_left: u64,
     failed: Option<Error>,
 }
@@ -85,6 +88,7 @@ impl Plan {
             at,
             _pin: pin,
             selection,
+            window: (!single).then(|| Box::new(Window::new(&shared.windows))),
             bytes_left: totals.bytes,
             failed,
         })
@@ -111,14 +115,14 @@ impl Plan {
         }
         let room = usize::try_from(self.bytes_left).unwrap_or(usize::MAX).min(bytes_max);
         let mut out = BytesMut::with_capacity(room);
-        let (index, rows) = (&self.shared.index, &*self.shared);
-        while let Some(bytes) = self.selection.next_bytes(index, rows)? {
-            let field = usize::try_from(row::kvs_bytes(bytes)).unwrap_or(usize::MAX);
-            if !out.is_empty() && out.len() + field > bytes_max {
-                break;
+        let from = window::From { index: &self.shared.index, rows: &*self.shared };
+        match &mut self.window {
+            None => {
+                if let Some(row) = self.selection.next_row(from.index, from.rows)? {
+                    row::put_kvs(&mut out, &row);
+                }
             }
-            let Some(row) = self.selection.next_row(index, rows)? else { break };
-            row::put_kvs(&mut out, &row);
+            Some(window) => window.put_kvs(&mut out, bytes_max, &mut self.selection, from)?,
         }
         self.bytes_left = self.bytes_left.saturating_sub(out.len() as u64);
         Ok((!out.is_empty()).then(|| out.freeze()))

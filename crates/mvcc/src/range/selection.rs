@@ -138,19 +138,16 @@ impl Selection {
         Ok(all)
     }
 
-    /// Bytes of the next row; `None` at the end.
-    pub(crate) fn next_bytes(
+    /// The next row, as the index knows it.
+    pub(crate) fn next_pick(
         &mut self,
         index: &RwLock<Index>,
         rows: &dyn Rows,
-    ) -> Result<Option<u32>, Error> {
-        if self.ahead.is_none() {
-            self.ahead = self.source.next(index, rows)?;
+    ) -> Result<Option<Pick>, Error> {
+        match self.ahead.take() {
+            Some(pick) => Ok(Some(pick)),
+            None => self.source.next(index, rows),
         }
-        Ok(self.ahead.as_ref().map(|pick| match pick {
-            Pick::Stored(version) => version.length(),
-            Pick::Made(bytes) => sorted::length(bytes),
-        }))
     }
 
     /// The next row.
@@ -159,11 +156,7 @@ impl Selection {
         index: &RwLock<Index>,
         rows: &dyn Rows,
     ) -> Result<Option<Bytes>, Error> {
-        let pick = match self.ahead.take() {
-            Some(pick) => Some(pick),
-            None => self.source.next(index, rows)?,
-        };
-        match pick {
+        match self.next_pick(index, rows)? {
             None => Ok(None),
             Some(Pick::Made(bytes)) => Ok(Some(bytes)),
             Some(Pick::Stored(version)) => sorted::stored(version, rows).map(Some),
