@@ -5,11 +5,14 @@ mod server;
 
 use std::sync::Arc;
 
+use rustls::client::danger::HandshakeSignatureValid;
 use rustls::client::verify_server_name;
-use rustls::crypto::WebPkiSupportedAlgorithms;
+use rustls::crypto::{
+    CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature,
+};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
-use rustls::{CertificateError, Error};
+use rustls::{CertificateError, DigitallySignedStruct, Error, SignatureScheme};
 use x509_parser::prelude::{ASN1Time, FromDer, X509Certificate};
 
 use crate::peer_certificate::PeerCertificate;
@@ -83,5 +86,35 @@ fn in_force(leaf: &CertificateDer<'_>, usage: Usage, now: UnixTime) -> Result<()
     if fits { Ok(()) } else { Err(CertificateError::InvalidPurpose.into()) }
 }
 
-/// Algorithms of the one provider, shared by both checks.
-pub(crate) type Algorithms = Arc<WebPkiSupportedAlgorithms>;
+/// The proof that the other side has the key of its certificate, the same in both checks.
+#[derive(Clone, Debug)]
+pub(crate) struct Signatures(Arc<WebPkiSupportedAlgorithms>);
+
+impl Signatures {
+    /// By the algorithms of the one provider.
+    pub(crate) fn of(provider: &CryptoProvider) -> Self {
+        Self(Arc::new(provider.signature_verification_algorithms))
+    }
+
+    fn tls12(
+        &self,
+        message: &[u8],
+        leaf: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls12_signature(message, leaf, signed, &self.0)
+    }
+
+    fn tls13(
+        &self,
+        message: &[u8],
+        leaf: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(message, leaf, signed, &self.0)
+    }
+
+    fn schemes(&self) -> Vec<SignatureScheme> {
+        self.0.supported_schemes()
+    }
+}

@@ -54,7 +54,7 @@ fn certificate(why: &CertificateError) -> String {
         }
         CertificateError::Revoked => return "transport: certificate serial revoked".to_owned(),
         CertificateError::ApplicationVerificationFailure => {
-            return "tls: client certificate authentication failed".to_owned();
+            return "client certificate authentication failed".to_owned();
         }
         CertificateError::NotValidForNameContext { expected, presented } => {
             let expected = expected.to_str();

@@ -12,7 +12,7 @@ use x509_parser::prelude::{CertificateRevocationList, FromDer, X509Certificate};
 use crate::{Error, files};
 
 /// Serial numbers without leading zeros.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Revoked(BTreeSet<Vec<u8>>);
 
 impl Revoked {

@@ -8,7 +8,7 @@ use rustls::crypto::CryptoProvider;
 use rustls::server::{NoServerSessionStorage, ServerConfig, WebPkiClientVerifier};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 
-use crate::check::{Algorithms, Allowed, ClientCheck, ServerCheck};
+use crate::check::{Allowed, ClientCheck, ServerCheck, Signatures};
 use crate::revoked::Revoked;
 use crate::roots::{self, Roots};
 use crate::{Alpn, Error, Files, Rules, cipher, files};
@@ -30,7 +30,8 @@ impl State {
             Some(path) => roots::of_file(path)?,
             None => roots::of_system(),
         };
-        let draft = Draft { files, rules, alpn, provider, roots };
+        let revoked = files.crl.as_deref().map(Revoked::read).transpose()?.unwrap_or_default();
+        let draft = Draft { files, rules, alpn, provider, roots, revoked };
         let server = own.clone().map(|own| draft.server(own)).transpose()?;
         Ok(Self { server, client: draft.client(shown.or(own))? })
     }
@@ -42,6 +43,7 @@ struct Draft<'a> {
     alpn: Alpn,
     provider: Arc<CryptoProvider>,
     roots: Roots,
+    revoked: Revoked,
 }
 
 impl Draft<'_> {
@@ -50,10 +52,8 @@ impl Draft<'_> {
             .with_protocol_versions(&cipher::versions(self.rules))
             .map_err(library)?;
         let demanded = self.rules.require_client_cert || self.files.trusted_ca.is_some();
-        // The list is read even when no client certificate is, so that a bad one is noticed.
-        let revoked = self.files.crl.as_deref().map(Revoked::read).transpose()?;
         let builder = if demanded {
-            builder.with_client_cert_verifier(Arc::new(self.client_check(revoked)?))
+            builder.with_client_cert_verifier(Arc::new(self.client_check()?))
         } else {
             builder.with_no_client_auth()
         };
@@ -64,7 +64,7 @@ impl Draft<'_> {
         Ok(Arc::new(config))
     }
 
-    fn client_check(&self, revoked: Option<Revoked>) -> Result<ClientCheck, Error> {
+    fn client_check(&self) -> Result<ClientCheck, Error> {
         let store = Arc::new(self.roots.store.clone());
         let chain = match store.is_empty() {
             true => None,
@@ -77,9 +77,9 @@ impl Draft<'_> {
         Ok(ClientCheck {
             chain,
             trusted: self.roots.whole.clone(),
-            revoked: revoked.unwrap_or_default(),
+            revoked: self.revoked.clone(),
             allowed: self.allowed(),
-            algorithms: self.algorithms(),
+            signatures: Signatures::of(&self.provider),
         })
     }
 
@@ -118,9 +118,10 @@ impl Draft<'_> {
         Ok(ServerCheck {
             chain,
             trusted: self.roots.whole.clone(),
+            revoked: self.revoked.clone(),
             allowed: self.allowed(),
             believe_anything: self.rules.insecure_skip_verify,
-            algorithms: self.algorithms(),
+            signatures: Signatures::of(&self.provider),
         })
     }
 
@@ -129,10 +130,6 @@ impl Draft<'_> {
             common_names: self.rules.allowed_cn.clone(),
             hosts: self.rules.allowed_hostname.clone(),
         }
-    }
-
-    fn algorithms(&self) -> Algorithms {
-        Arc::new(self.provider.signature_verification_algorithms)
     }
 }
 

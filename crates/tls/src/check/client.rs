@@ -3,12 +3,11 @@
 use std::sync::Arc;
 
 use rustls::client::danger::HandshakeSignatureValid;
-use rustls::crypto::{verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
 
-use super::{Algorithms, Allowed, Usage, trusted_itself};
+use super::{Allowed, Signatures, Usage, trusted_itself};
 use crate::revoked::Revoked;
 
 /// A certificate is demanded; its chain, its serials and its name are looked at.
@@ -19,7 +18,7 @@ pub(crate) struct ClientCheck {
     pub(crate) trusted: Vec<CertificateDer<'static>>,
     pub(crate) revoked: Revoked,
     pub(crate) allowed: Allowed,
-    pub(crate) algorithms: Algorithms,
+    pub(crate) signatures: Signatures,
 }
 
 impl ClientCertVerifier for ClientCheck {
@@ -54,7 +53,7 @@ impl ClientCertVerifier for ClientCheck {
         leaf: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(message, leaf, signed, &self.algorithms)
+        self.signatures.tls12(message, leaf, signed)
     }
 
     fn verify_tls13_signature(
@@ -63,10 +62,10 @@ impl ClientCertVerifier for ClientCheck {
         leaf: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, leaf, signed, &self.algorithms)
+        self.signatures.tls13(message, leaf, signed)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.algorithms.supported_schemes()
+        self.signatures.schemes()
     }
 }

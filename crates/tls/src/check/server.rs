@@ -4,22 +4,23 @@ use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::verify_server_name;
-use rustls::crypto::{verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, DigitallySignedStruct, Error, SignatureScheme};
 
-use super::{Algorithms, Allowed, Usage, trusted_itself};
+use super::{Allowed, Signatures, Usage, trusted_itself};
+use crate::revoked::Revoked;
 
-/// Chain and host name, unless told to believe anything.
+/// Chain and host name, unless told to believe anything; serials and its name.
 #[derive(Debug)]
 pub(crate) struct ServerCheck {
     /// `None` when nobody is trusted at all.
     pub(crate) chain: Option<Arc<dyn ServerCertVerifier>>,
     pub(crate) trusted: Vec<CertificateDer<'static>>,
+    pub(crate) revoked: Revoked,
     pub(crate) allowed: Allowed,
     pub(crate) believe_anything: bool,
-    pub(crate) algorithms: Algorithms,
+    pub(crate) signatures: Signatures,
 }
 
 impl ServerCertVerifier for ServerCheck {
@@ -43,6 +44,11 @@ impl ServerCertVerifier for ServerCheck {
                 (None, None) => return Err(CertificateError::UnknownIssuer.into()),
             }
         }
+        // Beyond etcd, which dials a member whose certificate it would not let in.
+        if let Some(serial) = self.revoked.find(std::iter::once(leaf).chain(others)) {
+            tracing::warn!(serial, "a server showed a revoked certificate");
+            return Err(CertificateError::Revoked.into());
+        }
         self.allowed.judge(leaf)?;
         Ok(ServerCertVerified::assertion())
     }
@@ -53,7 +59,7 @@ impl ServerCertVerifier for ServerCheck {
         leaf: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(message, leaf, signed, &self.algorithms)
+        self.signatures.tls12(message, leaf, signed)
     }
 
     fn verify_tls13_signature(
@@ -62,10 +68,10 @@ impl ServerCertVerifier for ServerCheck {
         leaf: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, leaf, signed, &self.algorithms)
+        self.signatures.tls13(message, leaf, signed)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.algorithms.supported_schemes()
+        self.signatures.schemes()
     }
 }

@@ -66,7 +66,7 @@ async fn certificates_of_clients() {
     let early = "tls: failed to verify certificate: x509: certificate has expired or is not yet \
                  valid: it is not yet valid";
     let missing = "tls: client didn't provide a certificate";
-    let refused = "tls: client certificate authentication failed";
+    let refused = "client certificate authentication failed";
     let revoked = "transport: certificate serial revoked";
     let unasked = (world.pair("server"), plain());
     let asked = (world.pair("server"), Rules { require_client_cert: true, ..Rules::default() });
@@ -106,6 +106,9 @@ async fn certificates_of_servers() {
         (Files { trusted_ca: Some(world.path("other.crt")), ..Files::default() }, plain());
     let believing = || (Files::default(), Rules { insecure_skip_verify: true, ..Rules::default() });
     let named = Rules { server_name: Some("elsewhere.example".to_owned()), ..Rules::default() };
+    world.put("list.crl", &world.authority.revoke(&[1]));
+    let revoking = (Files { crl: Some(world.path("list.crl")), ..world.trusting() }, plain());
+    let revoked = "transport: certificate serial revoked";
     let serves = |name: &str| (world.pair(name), plain());
     let row = |what, name, client, server_says, client_says| Row {
         what,
@@ -130,6 +133,7 @@ async fn certificates_of_servers() {
         row("expired", "old", trusting(), old, "it has expired"),
         row("stranger", "server", distrusting, stranger, "signed by unknown authority"),
         row("believing", "old", believing(), "-", "ok"),
+        row("revoked", "server", revoking, "remote error: tls: revoked certificate", revoked),
     ])
     .await;
 }
