@@ -40,4 +40,5 @@ mod rust_client;
 mod smoke;
 mod tls_ctl;
 mod tls_peers;
+mod tls_peers_strangers;
 mod tls_server;

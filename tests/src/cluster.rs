@@ -220,6 +220,13 @@ impl Cluster {
         Ok(())
     }
 
+    /// More flags for one member, from its next start on; of two that say the same the last counts.
+    pub fn add_flags(&mut self, at: usize, flags: &[&str]) {
+        let mut all = self.seats[at].member.flags().to_vec();
+        all.extend(flags.iter().map(|flag| (*flag).to_owned()));
+        self.seats[at].member.set_flags(all);
+    }
+
     /// How members told to join by other means than `--initial-cluster` are told to.
     pub fn set_bootstrap(&mut self, flags: &[&str]) {
         for seat in &mut self.seats {

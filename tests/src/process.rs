@@ -256,6 +256,11 @@ impl Member {
         self.options.flags = flags;
     }
 
+    /// The flags beside the usual ones.
+    pub fn flags(&self) -> &[String] {
+        &self.options.flags
+    }
+
     /// The program it runs.
     pub fn program(&self) -> Program {
         self.program

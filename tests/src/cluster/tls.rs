@@ -42,14 +42,14 @@ pub struct Papers {
 }
 
 impl Papers {
-    /// Of `seats` members: `m0.crt` and `m0.key`, and so on, and `ca.crt`.
+    /// Of `seats` members: `m0.crt`, `m0.key` and `ca0.crt`, whom it trusts, and so on.
     ///
     /// # Errors
     /// When files cannot be written.
     pub fn of_members(authority: &Authority, seats: usize) -> Result<Self> {
         let papers = Self { folder: TempDir::with_prefix("ketch-papers-")? };
-        papers.put("ca.crt", authority.pem())?;
         for seat in 0..seats {
+            papers.put(&format!("ca{seat}.crt"), authority.pem())?;
             papers.issue(&format!("m{seat}"), authority, &member(seat))?;
         }
         Ok(papers)
@@ -60,7 +60,7 @@ impl Papers {
         let flags = [
             ("--peer-cert-file", "m$SEAT.crt"),
             ("--peer-key-file", "m$SEAT.key"),
-            ("--peer-trusted-ca-file", "ca.crt"),
+            ("--peer-trusted-ca-file", "ca$SEAT.crt"),
         ];
         let flags = flags.iter().flat_map(|(flag, file)| [(*flag).to_owned(), self.text(file)]);
         let peers = true;
