@@ -134,7 +134,6 @@ pub(crate) struct Config {
     pub(crate) bcrypt_cost: u32,
     pub(crate) log: LogConfig,
     /// Where every call of a client is noted; off unless given. Not a flag of etcd.
-    #[expect(dead_code, reason = "read by the audit log, which comes next")]
     pub(crate) audit_log: Option<PathBuf>,
     /// Feature gates given by name, for the metrics and the log.
     pub(crate) feature_gates: Vec<(String, bool)>,

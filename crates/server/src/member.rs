@@ -59,6 +59,8 @@ pub(crate) struct Member {
     pub(crate) auth: AuthStore,
     pub(crate) tokens: Tokens,
     pub(crate) passwords: Passwords,
+    /// Who did what, if that is to be kept.
+    pub(crate) audit: Option<ketch_audit::Log>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) request_ids: RequestIds,
     pub(crate) waiters: Arc<Waiters>,

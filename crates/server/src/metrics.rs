@@ -284,6 +284,10 @@ pub(crate) fn render(member: &Member) -> String {
     server(member);
     storage(member);
     counts(&member.counters);
+    if let Some(audit) = &member.audit {
+        counter!("ketch_audit_written_total").absolute(audit.written());
+        counter!("ketch_audit_dropped_total").absolute(audit.dropped());
+    }
     member.counters.peers.lock().publish(member);
     calls(&member.counters);
     process::publish();

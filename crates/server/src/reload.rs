@@ -1,5 +1,6 @@
 //! Files that are read again while the member serves: when they change, and when the operator says
-//! so by SIGHUP. What cannot be used changes nothing; running connections keep what they have.
+//! so by SIGHUP. What cannot be used changes nothing; running connections keep what they have. The
+//! audit log goes on in a new file then.
 
 use std::sync::Arc;
 
@@ -51,6 +52,9 @@ impl Reload {
             }
         }
         reload_token_keys(&self.member);
+        if let Some(audit) = &self.member.audit {
+            audit.reopen();
+        }
     }
 }
 

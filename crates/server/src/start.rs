@@ -140,6 +140,9 @@ impl Running {
         self.edge.set_serving(false);
         self.edge.stop();
         self.lanes.join();
+        if let Some(audit) = &self.member.audit {
+            audit.stop();
+        }
         self.background.shutdown_timeout(Duration::from_secs(1));
         self.member.node.send_above_limit(Event::Stop.into());
         let _ = self.node_thread.join();

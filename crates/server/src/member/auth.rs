@@ -28,6 +28,10 @@ macro_rules! proposals {
                 self.let_pass(credentials, request).await
             }
 
+            fn known(&self, credentials: &Credentials) -> Option<Arc<Caller>> {
+                self.known_caller(credentials).map(Arc::new)
+            }
+
             fn still_holds(&self, pass: &Pass) -> Result<(), Code> {
                 self.holds(pass)
             }
@@ -182,6 +186,17 @@ impl Member {
         }
         let caller = self.tokens.look_up(token, &self.auth, self.clock.now_ms());
         caller.map(Some).ok_or(Code::InvalidAuthToken)
+    }
+
+    /// As [`Member::caller`], by what this member knows now.
+    fn known_caller(&self, credentials: &Credentials) -> Option<Caller> {
+        let Some(token) = credentials.token() else {
+            let name = credentials.common_name()?;
+            return Some(Caller { user: name.to_owned(), revision: self.auth.revision() });
+        };
+        let token = std::str::from_utf8(token).ok()?;
+        let token = token.strip_prefix("Bearer ").unwrap_or(token);
+        self.tokens.look_up(token, &self.auth, self.clock.now_ms())
     }
 
     /// Whether what was read under a pass may be answered.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ketch_api::Method;
-use ketch_api::ports::{Observer, State, Versions};
+use ketch_api::ports::{Audit, Observer, State, Versions};
 use ketch_proto::etcdserverpb::{AlarmMember, AlarmType, ResponseHeader};
 
 use super::Member;
@@ -93,6 +93,10 @@ impl Observer for Member {
 
     fn checked(&self, page: &'static str, check: &'static str, healthy: bool) {
         self.observer().checked(page, check, healthy);
+    }
+
+    fn audit(&self) -> Option<&dyn Audit> {
+        self.audit.as_ref().map(|log| log as &dyn Audit)
     }
 
     fn client_version(&self, method: Method, version: &str) {

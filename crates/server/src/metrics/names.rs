@@ -141,6 +141,8 @@ const HISTOGRAMS: &[(&str, &str)] = &[
 ];
 
 const COUNTERS: &[(&str, &str)] = &[
+    ("ketch_audit_written_total", "Entries written to the audit log."),
+    ("ketch_audit_dropped_total", "Entries of the audit log lost for want of room."),
     ("etcd_server_leader_changes_seen_total", "Leaders seen."),
     ("etcd_server_proposals_failed_total", "Proposals that came to nothing."),
     ("etcd_server_slow_apply_total", "Entries that took longer to apply than the warning bound."),

@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::Result;
 use ketch_api::{ConnectionConfig, Edge, EdgeConfig};
 use ketch_apply::RequestIds;
+use ketch_audit::{Identity, Log};
 use ketch_auth::AuthStore;
 use ketch_base::{Index, limits};
 use ketch_env::Disk;
@@ -129,11 +130,12 @@ struct Letters {
     watch: Sender<WatchJob>,
 }
 
-/// What the member needs to know callers.
+/// What the member needs to know callers, and to remember them.
 struct AuthParts {
     store: AuthStore,
     tokens: Tokens,
     passwords: Passwords,
+    audit: Option<Log>,
 }
 
 fn auth_parts(config: &Config, storage: &Storage) -> Result<AuthParts> {
@@ -141,7 +143,10 @@ fn auth_parts(config: &Config, storage: &Storage) -> Result<AuthParts> {
     let store = storage.machine.auth();
     store.tokens().set_ttl_ms(u64::try_from(config.auth_token_ttl.as_millis())?);
     let passwords = Passwords::start(config.bcrypt_cost)?;
-    Ok(AuthParts { store, tokens, passwords })
+    let identity = Identity { member: storage.member.0, cluster: storage.cluster.0 };
+    let open = |path: &PathBuf| Log::open(path, identity);
+    let audit = config.audit_log.as_ref().map(open).transpose()?;
+    Ok(AuthParts { store, tokens, passwords, audit })
 }
 
 /// The member as the lanes, the peers and the tickers see it.
@@ -175,6 +180,7 @@ fn member(
         auth: auth.store,
         tokens: auth.tokens,
         passwords: auth.passwords,
+        audit: auth.audit,
         shared: machine.shared(),
         request_ids: RequestIds::new(storage.member, unix_ms()),
         waiters: Arc::new(Waiters::new(request_timeout(config))),
