@@ -11,6 +11,13 @@ use crate::world::{Recorder, World};
 /// What a thousand seeds cannot be without, by the names of [`Report::tally`]: a world in which it
 /// never happens proves nothing about it.
 pub const MUST_HAPPEN: &[&str] = &[
+    "auth: nobody denied",
+    "auth: permission denied",
+    "auth: rights changed",
+    "auth: rights too old",
+    "auth: token given",
+    "auth: token worthless",
+    "auth: wrong password",
     "bits flipped",
     "call answered",
     "call refused",

@@ -143,6 +143,13 @@ impl World {
         // A member that is down or stopping is left.
         let leave = matches!(outcome, Outcome::Refused(code) if is_about_the_member(code));
         self.recorder.count(match &outcome {
+            Outcome::Auth { .. } => "auth: rights changed",
+            Outcome::Authenticate { .. } => "auth: token given",
+            Outcome::Refused(Code::AuthFailed) => "auth: wrong password",
+            Outcome::Refused(Code::AuthOldRevision) => "auth: rights too old",
+            Outcome::Refused(Code::InvalidAuthToken) => "auth: token worthless",
+            Outcome::Refused(Code::PermissionDenied) => "auth: permission denied",
+            Outcome::Refused(Code::UserEmpty) => "auth: nobody denied",
             Outcome::Refused(_) => "call refused",
             _ => "call answered",
         });

@@ -36,7 +36,8 @@ impl World {
             50..=55 => self.get(true, 0),
             56..=57 => self.get_of_the_past(client),
             58..=63 => self.list(),
-            64..=80 => self.compare_and_set(),
+            64..=76 => Call::Txn(self.compare_and_set()),
+            77..=80 => self.nested(),
             81..=87 => self.write_two(),
             88..=89 => self.read_two(),
             90..=95 => {
@@ -77,13 +78,13 @@ impl World {
     }
 
     /// Sets a key if it is as some client has seen it, and reads it otherwise.
-    fn compare_and_set(&mut self) -> Call {
+    fn compare_and_set(&mut self) -> TxnRequest {
         let key = self.some_key();
         let revision = self.last_seen(&key);
         let value = self.new_value();
         let put = PutRequest { key: key.clone(), value, ..Default::default() };
         let get = RangeRequest { key: key.clone(), ..Default::default() };
-        Call::Txn(TxnRequest {
+        TxnRequest {
             compare: vec![Compare {
                 result: CompareResult::Equal as i32,
                 target: CompareTarget::Mod as i32,
@@ -93,7 +94,14 @@ impl World {
             }],
             success: vec![op(Request::RequestPut(put))],
             failure: vec![op(Request::RequestRange(get))],
-        })
+        }
+    }
+
+    /// A transaction in a transaction.
+    fn nested(&mut self) -> Call {
+        let inner = self.compare_and_set();
+        let success = vec![op(Request::RequestTxn(inner))];
+        Call::Txn(TxnRequest { success, ..Default::default() })
     }
 
     /// Two keys in one revision.
