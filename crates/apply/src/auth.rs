@@ -1,9 +1,10 @@
 //! Requests about users and roles.
 
 use bytes::Bytes;
-use ketch_auth::Status;
 use ketch_auth::gate::{self, Leases};
+use ketch_auth::{Status, Tokens as _};
 use ketch_backend::Batch;
+use ketch_base::planted::{self, Bug};
 use ketch_base::{Code, LeaseId};
 use ketch_lease::Lessor;
 use ketch_proto::etcdserverpb as pb;
@@ -19,6 +20,9 @@ pub struct LeaseKeys(pub Lessor);
 
 impl Leases for LeaseKeys {
     fn keys(&self, lease: i64) -> Vec<Bytes> {
+        if planted::is(Bug::JudgedLeaseBegins) {
+            self.0.time_to_live(LeaseId(lease), 0, false);
+        }
         self.0.keys(LeaseId(lease))
     }
 
@@ -168,6 +172,9 @@ impl Machine {
             }
             Request::Authenticate(login) => {
                 let (token, revision) = auth.authenticate(login, self.applied.0)?;
+                if planted::is(Bug::TokenOnOne) && self.config.local.0 != 1 {
+                    auth.tokens().invalidate_user(&login.name);
+                }
                 let response = pb::AuthenticateResponse { header, token };
                 Answer::Authenticate { response, user: login.name.clone(), revision }
             }

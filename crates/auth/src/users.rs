@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use ketch_backend::Batch;
 use ketch_base::Code;
+use ketch_base::planted::{self, Bug};
 use ketch_proto::{authpb, etcdserverpb as pb};
 
 use crate::token::Tokens;
@@ -80,7 +81,9 @@ impl AuthStore {
             state.put_user(record, batch);
             state.raise_revision(batch);
         });
-        self.tokens().invalidate_user(&request.name);
+        if !planted::is(Bug::PasswordKeepsTokens) {
+            self.tokens().invalidate_user(&request.name);
+        }
         Ok(pb::AuthUserChangePasswordResponse::default())
     }
 
@@ -129,7 +132,9 @@ impl AuthStore {
             return Err(Code::RoleNotGranted);
         }
         self.change(|state| {
-            state.put_user(record, batch);
+            let mut lost = Batch::new();
+            let stored = if planted::is(Bug::UnstoredRevoke) { &mut lost } else { &mut *batch };
+            state.put_user(record, stored);
             state.raise_revision(batch);
         });
         Ok(pb::AuthUserRevokeRoleResponse::default())

@@ -58,6 +58,28 @@ pub enum Bug {
     WatchSplit,
     /// A watch that is behind is told that it is not.
     EarlyProgress,
+    /// Nobody asks at apply who may do what.
+    UnjudgedApply,
+    /// What a role gives is not given to, nor taken from, those who hold it already.
+    StaleRights,
+    /// A caller known at an older auth revision is judged like any other.
+    OldAuthRevision,
+    /// The operations of a nested transaction are not judged.
+    NestedUnjudged,
+    /// A read is answered though rights changed while it was made.
+    UnheldRead,
+    /// A token is known to one member only.
+    TokenOnOne,
+    /// A token dies in a hundredth of its time.
+    TokenDiesEarly,
+    /// Tokens outlive a change of the password.
+    PasswordKeepsTokens,
+    /// A role taken from a user is not taken in the database.
+    UnstoredRevoke,
+    /// A received snapshot is taken over without its users and roles.
+    SnapshotWithoutRights,
+    /// To judge by the keys of a lease begins its time, at no time at all.
+    JudgedLeaseBegins,
 }
 
 impl Bug {
@@ -89,6 +111,17 @@ impl Bug {
         Self::WatchRepeat,
         Self::WatchSplit,
         Self::EarlyProgress,
+        Self::UnjudgedApply,
+        Self::StaleRights,
+        Self::OldAuthRevision,
+        Self::NestedUnjudged,
+        Self::UnheldRead,
+        Self::TokenOnOne,
+        Self::TokenDiesEarly,
+        Self::PasswordKeepsTokens,
+        Self::UnstoredRevoke,
+        Self::SnapshotWithoutRights,
+        Self::JudgedLeaseBegins,
     ];
 }
 

@@ -94,6 +94,17 @@ found! {
     watch_repeat: WatchRepeat => "watch";
     watch_split: WatchSplit => "watch";
     early_progress: EarlyProgress => "watch";
+    unjudged_apply: UnjudgedApply => "permissions";
+    stale_rights: StaleRights => "permissions";
+    old_auth_revision: OldAuthRevision => "permissions";
+    nested_unjudged: NestedUnjudged => "permissions";
+    unheld_read: UnheldRead => "permissions";
+    token_on_one: TokenOnOne => "equal rights";
+    token_dies_early: TokenDiesEarly => "tokens";
+    password_keeps_tokens: PasswordKeepsTokens => "permissions";
+    unstored_revoke: UnstoredRevoke => "equal rights";
+    snapshot_without_rights: SnapshotWithoutRights => "equal rights";
+    judged_lease_begins: JudgedLeaseBegins => "lease";
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Which keys a request touches, and how: through transactions, leases and previous values.
 
 use bytes::Bytes;
+use ketch_base::planted::{self, Bug};
 use ketch_base::{Code, KeyRange};
 use ketch_proto::etcdserverpb::request_op::Request as Op;
 use ketch_proto::etcdserverpb::{DeleteRangeRequest, PutRequest, RequestOp, TxnRequest};
@@ -95,6 +96,7 @@ impl Keys<'_> {
             Some(Op::RequestRange(range)) => self.of(&Request::Range(range)),
             Some(Op::RequestPut(put)) => self.of(&Request::Put(put)),
             Some(Op::RequestDeleteRange(delete)) => self.of(&Request::DeleteRange(delete)),
+            Some(Op::RequestTxn(_)) if planted::is(Bug::NestedUnjudged) => Ok(()),
             Some(Op::RequestTxn(nested)) => self.of(&Request::Txn(nested)),
             None => Ok(()),
         }
@@ -128,7 +130,7 @@ impl Keys<'_> {
         if self.caller.revision == 0 {
             return Err(Code::UserEmpty);
         }
-        if self.caller.revision < self.state.revision {
+        if self.caller.revision < self.state.revision && !planted::is(Bug::OldAuthRevision) {
             return Err(Code::AuthOldRevision);
         }
         let user = self.state.user(&self.caller.user).ok_or(Code::PermissionDenied)?;
