@@ -42,3 +42,5 @@ mod tls_ctl;
 mod tls_peers;
 mod tls_peers_strangers;
 mod tls_server;
+mod tls_server_half_open;
+mod tls_server_rotation;

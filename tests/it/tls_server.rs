@@ -192,14 +192,16 @@ impl World {
 }
 
 /// A member that serves the same keys plain, secured, and on unix sockets.
-struct Secured {
-    member: Member,
+pub(crate) struct Secured {
+    pub(crate) member: Member,
     port: u16,
     sockets: TempDir,
 }
 
 impl Secured {
-    fn start(program: Program, folder: &Path, flags: &[&str]) -> Result<Self> {
+    /// With `server.crt` and `server.key` of `folder`; flags that begin with `ca.` are files
+    /// there as well.
+    pub(crate) fn start(program: Program, folder: &Path, flags: &[&str]) -> Result<Self> {
         let port = ports::free_port();
         let sockets = TempDir::with_prefix("ketch-unix-")?;
         let peer_url = "http://127.0.0.1:23800".to_owned();
@@ -227,7 +229,8 @@ impl Secured {
         Ok(Self { member: Member::start(program, options)?, port, sockets })
     }
 
-    fn address(&self) -> String {
+    /// Of the port with TLS.
+    pub(crate) fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port)
     }
 
