@@ -25,6 +25,7 @@ use std::sync::{Arc, OnceLock};
 use config::{Config, ConfigError};
 use exit::{Ending, Exit};
 use reload::Reload;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use security::SecurityError;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
     for (message, fields) in &config.warnings {
         warn(message, fields);
     }
+    raise_open_files();
     let code = match run(config) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -57,6 +59,15 @@ fn main() -> ExitCode {
     };
     drop(guard);
     code
+}
+
+/// As many connections as the system lets us have, not only as many as it gives unasked (Go).
+fn raise_open_files() {
+    let given = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: given.maximum, maximum: given.maximum };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::debug!(error = %error, "the limit of open files stays");
+    }
 }
 
 /// Field names of log lines are fixed: the few that settings are warned of with.
