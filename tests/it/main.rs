@@ -20,6 +20,7 @@ mod cluster_leader;
 mod cluster_leases;
 mod cluster_members;
 mod cluster_peer_port;
+mod cluster_promotion_auth;
 mod cluster_reads;
 mod cluster_removed;
 mod cluster_restore;
