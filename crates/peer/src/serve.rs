@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::HeaderMap;
-use http::{Method, Request, Response};
+use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::server::conn::http1::Builder;
 use hyper::service::service_fn;
@@ -52,6 +52,21 @@ impl<P: Ports> Port<P> {
         if !self.ports.is_member(from) && !self.ports.is_removed(from) {
             self.shared.add_remote(from, &urls);
         }
+    }
+
+    /// How everything that is posted begins: who sends may talk to us, and can be answered. Gives
+    /// the body.
+    fn posted(&self, request: Request<Incoming>) -> Result<Incoming, (StatusCode, String)> {
+        let (head, body) = request.into_parts();
+        headers::check(self.config(), &head.headers)?;
+        self.meet(&head.headers);
+        Ok(body)
+    }
+
+    /// How everything that is posted ends.
+    fn taken(&self, outcome: Result<(), Response<Outbound>>) -> Response<Outbound> {
+        let response = outcome.map_or_else(|refusal| refusal, |()| answer::taken());
+        answer::of_cluster(response, self.config().cluster)
     }
 
     fn patience(&self) -> Duration {

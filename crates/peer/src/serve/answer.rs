@@ -22,10 +22,10 @@ pub(super) fn body(kind: HeaderValue, bytes: impl Into<Bytes>) -> Response<Outbo
     response
 }
 
-/// A status without a body.
-pub(super) fn status(status: StatusCode) -> Response<Outbound> {
+/// What was posted is taken; there is no more to say.
+pub(super) fn taken() -> Response<Outbound> {
     let mut response = Response::new(empty());
-    *response.status_mut() = status;
+    *response.status_mut() = StatusCode::NO_CONTENT;
     response
 }
 
@@ -35,6 +35,11 @@ pub(super) fn refusal(status: StatusCode, text: &str) -> Response<Outbound> {
     *response.status_mut() = status;
     response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
+}
+
+/// The same, of what a check gave.
+pub(super) fn refused((status, text): (StatusCode, String)) -> Response<Outbound> {
+    refusal(status, &text)
 }
 
 pub(super) fn not_found() -> Response<Outbound> {

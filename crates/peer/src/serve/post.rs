@@ -10,18 +10,14 @@ use super::{Port, answer};
 use crate::client::{Outbound, read_all};
 use crate::ports::Ports;
 use crate::status::Counters;
-use crate::{frame, headers, limits};
+use crate::{frame, limits};
 
 /// `POST /raft`.
 pub(super) async fn message<P: Ports>(
     port: &Port<P>,
     request: Request<Incoming>,
 ) -> Response<Outbound> {
-    let response = match take(port, request).await {
-        Ok(()) => answer::status(StatusCode::NO_CONTENT),
-        Err(refusal) => refusal,
-    };
-    answer::of_cluster(response, port.config().cluster)
+    port.taken(take(port, request).await)
 }
 
 async fn take<P: Ports>(
@@ -29,10 +25,7 @@ async fn take<P: Ports>(
     request: Request<Incoming>,
 ) -> Result<(), Response<Outbound>> {
     let bad = |text| answer::refusal(StatusCode::BAD_REQUEST, text);
-    let (head, body) = request.into_parts();
-    headers::check(port.config(), &head.headers)
-        .map_err(|(status, text)| answer::refusal(status, &text))?;
-    port.meet(&head.headers);
+    let body = port.posted(request).map_err(answer::refused)?;
     let body = read_all(body, limits::MESSAGE_BYTES, port.patience())
         .await
         .map_err(|_| bad("error reading raft message"))?;

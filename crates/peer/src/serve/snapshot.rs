@@ -16,7 +16,7 @@ use crate::client::{Outbound, next_chunk};
 use crate::link::Link;
 use crate::ports::{Ports, SnapshotRefused};
 use crate::status::Counters;
-use crate::{frame, headers, limits};
+use crate::{frame, limits};
 
 /// The database of a snapshot as it comes.
 pub struct SnapshotBody {
@@ -46,11 +46,7 @@ pub(super) async fn receive<P: Ports>(
     port: &Port<P>,
     request: Request<Incoming>,
 ) -> Response<Outbound> {
-    let response = match take(port, request).await {
-        Ok(()) => answer::status(StatusCode::NO_CONTENT),
-        Err(refusal) => refusal,
-    };
-    answer::of_cluster(response, port.config().cluster)
+    port.taken(take(port, request).await)
 }
 
 async fn take<P: Ports>(
@@ -58,10 +54,7 @@ async fn take<P: Ports>(
     request: Request<Incoming>,
 ) -> Result<(), Response<Outbound>> {
     let bad = |text: &str| answer::refusal(StatusCode::BAD_REQUEST, text);
-    let (head, mut body) = request.into_parts();
-    headers::check(port.config(), &head.headers)
-        .map_err(|(status, text)| answer::refusal(status, &text))?;
-    port.meet(&head.headers);
+    let mut body = port.posted(request).map_err(answer::refused)?;
     let (message, first) = envelope(&mut body, port.patience()).await.map_err(|why| {
         warn!(%why, "a snapshot came whose message cannot be read");
         bad(&format!("failed to decode raft message ({why})"))

@@ -16,8 +16,7 @@ pub(super) fn attach<P: Ports>(
     path: &str,
     fields: &HeaderMap,
 ) -> Response<Outbound> {
-    let mut response =
-        open(port, path, fields).unwrap_or_else(|(status, text)| answer::refusal(status, &text));
+    let mut response = open(port, path, fields).unwrap_or_else(answer::refused);
     answer::with(&mut response, headers::SERVER_VERSION, &port.config().version);
     answer::of_cluster(response, port.config().cluster)
 }
