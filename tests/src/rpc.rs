@@ -3,12 +3,16 @@
 //! Messages are encoded and decoded here, outside tonic's codec: a test can send garbage, and
 //! can see the very bytes a server answered with.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use bytes::{Buf, BufMut, Bytes};
 use http::uri::PathAndQuery;
+use hyper_util::rt::TokioIo;
+use ketch_tls::Identity;
 use prost::Message;
+use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::UnboundedReceiverStream;
 use tonic::client::Grpc;
@@ -57,7 +61,7 @@ pub type Answer<A> = Result<A, Refusal>;
 pub struct Rpc {
     channel: Channel,
     needs_leader: bool,
-    token: Option<(&'static str, String)>,
+    fields: Vec<(&'static str, String)>,
 }
 
 /// The client's end of a stream in both directions; dropping it ends the stream.
@@ -74,7 +78,7 @@ impl Rpc {
     /// When nothing accepts within five seconds.
     pub async fn connect(endpoint: &str) -> Result<Self> {
         let channel = channel(endpoint)?.connect().await.context("connecting to the member")?;
-        Ok(Self { channel, needs_leader: false, token: None })
+        Ok(Self { channel, needs_leader: false, fields: Vec::new() })
     }
 
     /// Connects with the first call, and again after each loss.
@@ -82,7 +86,31 @@ impl Rpc {
     /// # Errors
     /// When `endpoint` is no URL.
     pub fn lazy(endpoint: &str) -> Result<Self> {
-        Ok(Self { channel: channel(endpoint)?.connect_lazy(), needs_leader: false, token: None })
+        Ok(Self {
+            channel: channel(endpoint)?.connect_lazy(),
+            needs_leader: false,
+            fields: Vec::new(),
+        })
+    }
+
+    /// Connects with a certificate, or whatever else the identity holds.
+    ///
+    /// # Errors
+    /// When nothing accepts, or not this identity.
+    pub async fn secured(address: &str, identity: Arc<Identity>) -> Result<Self> {
+        let to = address.to_owned();
+        let connect = tower::service_fn(move |_| {
+            let (to, connector) = (to.clone(), identity.connector());
+            async move {
+                let socket = TcpStream::connect(&to).await?;
+                socket.set_nodelay(true)?;
+                let stream = connector.connect(&to, socket, Duration::from_secs(5)).await;
+                stream.map(TokioIo::new).map_err(std::io::Error::other)
+            }
+        });
+        let endpoint = channel(&format!("http://{address}"))?;
+        let channel = endpoint.connect_with_connector(connect).await?;
+        Ok(Self { channel, needs_leader: false, fields: Vec::new() })
     }
 
     /// The same connection with `hasleader: true` in each call's metadata.
@@ -91,10 +119,12 @@ impl Rpc {
         Self { needs_leader: true, ..self.clone() }
     }
 
-    /// The same connection with a token in each call's metadata, under the name `field`.
+    /// The same connection with one more field in each call's metadata: `token` and the like.
     #[must_use]
     pub fn with_token(&self, field: &'static str, token: &str) -> Self {
-        Self { token: Some((field, token.to_owned())), ..self.clone() }
+        let mut fields = self.fields.clone();
+        fields.push((field, token.to_owned()));
+        Self { fields, ..self.clone() }
     }
 
     fn request<T>(&self, message: T) -> Request<T> {
@@ -102,10 +132,10 @@ impl Rpc {
         if self.needs_leader {
             request.metadata_mut().insert("hasleader", MetadataValue::from_static("true"));
         }
-        if let Some((field, token)) = &self.token
-            && let Ok(token) = token.parse()
-        {
-            request.metadata_mut().insert(*field, token);
+        for (field, text) in &self.fields {
+            if let Ok(text) = text.parse() {
+                request.metadata_mut().insert(*field, text);
+            }
         }
         request
     }
@@ -160,6 +190,16 @@ impl Rpc {
         Ok(all)
     }
 
+    /// The first message of a server stream, which then is left.
+    ///
+    /// # Errors
+    /// The server's refusal.
+    pub async fn first_bytes(&self, method: &str, ask: Bytes) -> Answer<Option<Bytes>> {
+        let mut grpc = self.grpc().await?;
+        let answers = grpc.server_streaming(self.request(ask), path(method), Raw).await?;
+        Ok(answers.into_inner().message().await?)
+    }
+
     /// Opens a stream in both directions with its first request.
     ///
     /// # Errors
@@ -173,10 +213,24 @@ impl Rpc {
     /// # Errors
     /// As `duplex`.
     pub async fn duplex_bytes(&self, method: &str, first: Bytes) -> Answer<Duplex> {
+        self.duplex_all(method, [first]).await
+    }
+
+    /// As `duplex_bytes`, with several requests: for those that are not answered at once.
+    ///
+    /// # Errors
+    /// As `duplex`.
+    pub async fn duplex_all(
+        &self,
+        method: &str,
+        first: impl IntoIterator<Item = Bytes>,
+    ) -> Answer<Duplex> {
         let mut grpc = self.grpc().await?;
         let (requests, queue) = mpsc::unbounded_channel();
         // Before the call, for a Go server answers nothing, not even a head, to no request.
-        let _ = requests.send(first);
+        for first in first {
+            let _ = requests.send(first);
+        }
         let request = self.request(UnboundedReceiverStream::new(queue));
         let answers = grpc.streaming(request, path(method), Raw).await?.into_inner();
         Ok(Duplex { requests, answers })
