@@ -44,4 +44,6 @@ mod tls_peers;
 mod tls_peers_strangers;
 mod tls_server;
 mod tls_server_half_open;
+mod tls_server_kubeadm;
+mod tls_server_names;
 mod tls_server_rotation;
