@@ -1,296 +1,234 @@
-//! What is measured. Every cell runs on fresh servers and gives figures by name.
+//! What is measured. Every cell gives figures by name; the ids are those of the benchmark matrix.
 
 mod cluster;
+mod puts;
+mod reads;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Result, ensure};
+use ketch_proto::etcdserverpb::{RangeRequest, RangeResponse};
 
-use crate::load::{self, Outcome, Plan, Pressure};
+use crate::limit::Limit;
+use crate::load::{self, Outcome, Plan};
+use crate::machine;
 use crate::process::Program;
+use crate::scale::Scale;
 use crate::subject::Subject;
-use crate::workload::Workload;
+use crate::workload::{Keys, Puts, Work};
 
 /// Figures of one run of one cell.
-pub(crate) type Figures = BTreeMap<&'static str, f64>;
+pub(crate) type Figures = BTreeMap<String, f64>;
 
 /// Value size of the table; keys have 16 bytes.
-const VALUE_BYTES: usize = 256;
+pub(crate) const VALUE_BYTES: usize = 256;
 const KEY_BYTES: usize = 16;
 const MIB: f64 = 1024.0 * 1024.0;
 
 /// One cell of the table.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub(crate) struct Cell {
     pub(crate) id: &'static str,
     pub(crate) title: &'static str,
-    kind: Kind,
+    pub(crate) needs: Needs,
+    pub(crate) limit: Limit,
+    /// Takes long or holds many trials: a quick run does one of each.
+    pub(crate) heavy: bool,
+    pub(crate) run: fn(&mut Bench<'_>) -> Result<Figures>,
 }
 
-#[derive(Clone, Copy, Debug)]
-enum Kind {
-    Puts {
-        connections: usize,
-        clients: usize,
-    },
-    Ranges {
-        connections: usize,
-        clients: usize,
-        serializable: bool,
-    },
+/// What stands when a cell begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Needs {
+    /// So many members with nothing in them.
+    Fresh { members: usize },
+    /// One member with the rows that reads are made of; cells that follow share it.
+    Rows,
+    /// One member with a million keys; cells that follow share it.
     Million,
-    /// Three members; the connections go to the leader or to all in turn.
-    Cluster {
-        connections: usize,
-        clients: usize,
-        all_members: bool,
-    },
-    /// Three members at a rate both programs can take.
-    ClusterAtRate,
-    /// Three members, one follower frozen for two seconds.
-    FrozenFollower,
-    Failover,
 }
 
-/// All cells, in the order of the table.
+/// A run of a cell: the servers, and how much to do.
+pub(crate) struct Bench<'a> {
+    pub(crate) subject: Subject,
+    pub(crate) program: &'a Program,
+    pub(crate) base: &'a Path,
+    pub(crate) scale: Scale,
+    /// What was measured while the data were put in.
+    pub(crate) filled: Figures,
+}
+
+/// A cell that this server cannot run.
+#[derive(Debug, thiserror::Error)]
+#[error("not supported: {0}")]
+pub(crate) struct Unsupported(pub(crate) String);
+
+const FRESH: Needs = Needs::Fresh { members: 1 };
+const THREE: Needs = Needs::Fresh { members: 3 };
+
+type Run = fn(&mut Bench<'_>) -> Result<Figures>;
+
+/// A short cell.
+const fn cell(id: &'static str, title: &'static str, needs: Needs, limit: Limit, run: Run) -> Cell {
+    Cell { id, title, needs, limit, heavy: false, run }
+}
+
+/// A long one, without a limit that a probe of seconds could show.
+const fn heavy(id: &'static str, title: &'static str, needs: Needs, run: Run) -> Cell {
+    Cell { id, title, needs, limit: Limit::None, heavy: true, run }
+}
+
+const fn put_echo(connections: usize, clients: usize) -> Limit {
+    Limit::Echo { answer_bytes: None, connections, clients }
+}
+
+const fn range_echo(connections: usize, clients: usize) -> Limit {
+    Limit::Echo { answer_bytes: Some(VALUE_BYTES), connections, clients }
+}
+
+/// All cells, in the order of the table. Those that share data stand together.
+#[rustfmt::skip]
 pub(crate) const CELLS: &[Cell] = &[
-    cell("P1", "put, 1 client", Kind::Puts { connections: 1, clients: 1 }),
-    cell("P2a", "put, 100 clients on 10 connections", Kind::Puts { connections: 10, clients: 100 }),
-    cell(
-        "P2b",
-        "put, 1000 clients on 100 connections",
-        Kind::Puts { connections: 100, clients: 1000 },
-    ),
-    cell("R1a", "range, serializable, 1 client", ranges(1, 1, true)),
-    cell("R1b", "range, serializable, 100 clients on 10 connections", ranges(10, 100, true)),
-    cell("R1c", "range, serializable, 1000 clients on 100 connections", ranges(100, 1000, true)),
-    cell("R2a", "range, linearizable, 1 client", ranges(1, 1, false)),
-    cell("R2b", "range, linearizable, 100 clients on 10 connections", ranges(10, 100, false)),
-    cell("R2c", "range, linearizable, 1000 clients on 100 connections", ranges(100, 1000, false)),
-    cell("P5a", "put, 3 members, 1 client of the leader", cluster(1, 1, false)),
-    cell("P5b", "put, 3 members, 100 clients of the leader", cluster(10, 100, false)),
-    cell("P5c", "put, 3 members, 100 clients of all members", cluster(12, 100, true)),
-    cell("P5d", "put, 3 members, 1000 clients of the leader", cluster(100, 1000, false)),
-    cell("P5r", "put, 3 members, 4000 puts a second", Kind::ClusterAtRate),
-    cell("F1", "leader killed: time without writes", Kind::Failover),
-    cell("F3", "a follower frozen for 2 s under 1000 puts a second", Kind::FrozenFollower),
-    cell("S", "a million keys: memory, list, restart, defragment, snapshot", Kind::Million),
+    cell("P1", "put, 1 client", FRESH, Limit::EchoAndSync, |b| puts::closed(b, 1, 1)),
+    cell("P2c", "put, 10 clients on 10 connections", FRESH, put_echo(10, 10), |b| puts::closed(b, 10, 10)),
+    cell("P2a", "put, 100 clients on 10 connections", FRESH, put_echo(10, 100), |b| puts::closed(b, 10, 100)),
+    cell("P2b", "put, 1000 clients on 100 connections", FRESH, put_echo(100, 1000), |b| puts::closed(b, 100, 1000)),
+    cell("P2r", "put, latency against rate", FRESH, Limit::None, puts::against_rate),
+    cell("P3", "put, 64 clients, values of 16 B to 1 MiB", FRESH, Limit::None, puts::sizes),
+    cell("P4", "put, 1000 clients, 1000 hot keys", FRESH, put_echo(100, 1000), puts::hot),
+    cell("P5a", "put, 3 members, 1 client of the leader", THREE, Limit::None, |b| cluster::puts(b, 1, 1, false)),
+    cell("P5b", "put, 3 members, 100 clients of the leader", THREE, Limit::None, |b| cluster::puts(b, 10, 100, false)),
+    cell("P5c", "put, 3 members, 100 clients of all members", THREE, Limit::None, |b| cluster::puts(b, 12, 100, true)),
+    cell("P5d", "put, 3 members, 1000 clients of the leader", THREE, Limit::None, |b| cluster::puts(b, 100, 1000, false)),
+    cell("P5r", "put, 3 members, 4000 puts a second", THREE, Limit::None, cluster::at_rate),
+    cell("R1a", "range, serializable, 1 client", Needs::Rows, range_echo(1, 1), |b| reads::single(b, 1, 1, true)),
+    cell("R1b", "range, serializable, 100 clients on 10 connections", Needs::Rows, range_echo(10, 100), |b| reads::single(b, 10, 100, true)),
+    cell("R1c", "range, serializable, 1000 clients on 100 connections", Needs::Rows, range_echo(100, 1000), |b| reads::single(b, 100, 1000, true)),
+    cell("R2a", "range, linearizable, 1 client", Needs::Rows, range_echo(1, 1), |b| reads::single(b, 1, 1, false)),
+    cell("R2b", "range, linearizable, 100 clients on 10 connections", Needs::Rows, range_echo(10, 100), |b| reads::single(b, 10, 100, false)),
+    cell("R2c", "range, linearizable, 1000 clients on 100 connections", Needs::Rows, range_echo(100, 1000), |b| reads::single(b, 100, 1000, false)),
+    cell("R4", "limit 1, count only, keys only over all rows, 4 clients", Needs::Rows, Limit::None, reads::wide),
+    cell("R2m", "range, linearizable, 3 members, 100 clients of all members", THREE, range_echo(12, 100), cluster::reads),
+    heavy("F1", "leader killed: time without writes", THREE, cluster::failover),
+    heavy("F3", "a follower frozen for 2 s under 1000 puts a second", THREE, cluster::frozen_follower),
 ];
 
-const fn cell(id: &'static str, title: &'static str, kind: Kind) -> Cell {
-    Cell { id, title, kind }
-}
-
-const fn ranges(connections: usize, clients: usize, serializable: bool) -> Kind {
-    Kind::Ranges { connections, clients, serializable }
-}
-
-const fn cluster(connections: usize, clients: usize, all_members: bool) -> Kind {
-    Kind::Cluster { connections, clients, all_members }
-}
-
-/// How long and how much.
+/// What a load cost.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Scale {
-    pub(crate) warm_up: Duration,
-    pub(crate) measured: Duration,
-    pub(crate) range_keys: u64,
-    pub(crate) million: u64,
-    /// Leaders to kill.
-    pub(crate) failovers: u64,
+pub(crate) struct Used {
+    cpu_us: f64,
+    own_cpu_us: f64,
+    syncs: f64,
+    io_calls: f64,
+    flushes: f64,
 }
 
-impl Cell {
-    /// Runs the cell once against a fresh server.
-    pub(crate) fn run(&self, program: &Program, base: &Path, scale: Scale) -> Result<Figures> {
-        let mut subject = Subject::start(program, base, self.members())?;
-        match self.kind {
-            Kind::Puts { connections, clients } => {
-                let at = [subject.address()];
-                puts(&subject, &at, connections, clients, scale)
-            }
-            Kind::Cluster { connections, clients, all_members } => {
-                let leader = vec![subject.address()];
-                let at = if all_members { subject.addresses() } else { leader };
-                puts(&subject, &at, connections, clients, scale)
-            }
-            Kind::ClusterAtRate => cluster::at_rate(&subject, scale),
-            Kind::FrozenFollower => cluster::frozen_follower(&mut subject, scale),
-            Kind::Failover => cluster::failover(&mut subject, scale),
-            Kind::Ranges { connections, clients, serializable } => {
-                fill(&subject, scale.range_keys)?;
-                let mut work = Workload::ranges(7, serializable, scale.range_keys);
-                measure(&subject, &[subject.address()], &mut work, connections, clients, scale)
-            }
-            Kind::Million => million(&mut subject, scale),
-        }
+impl Bench<'_> {
+    /// A load and what it cost the servers and us. Refusals are left to the caller.
+    fn metered(
+        &self,
+        at: &[SocketAddr],
+        work: &mut dyn Work,
+        plan: Plan,
+    ) -> Result<(Outcome, Used)> {
+        let flushes = machine::device_flushes();
+        let before = self.subject.usage(true)?;
+        let cpu_us = self.subject.usage(false)?.cpu_us;
+        let own = machine::own_cpu_us();
+        let outcome = load::run(at, work, plan)?;
+        let own_cpu_us = machine::own_cpu_us() - own;
+        let cpu_us = self.subject.usage(false)?.cpu_us - cpu_us;
+        let after = self.subject.usage(true)?;
+        let used = Used {
+            cpu_us,
+            own_cpu_us,
+            syncs: after.syncs - before.syncs,
+            io_calls: after.io_calls - before.io_calls,
+            flushes: machine::device_flushes() - flushes,
+        };
+        Ok((outcome, used))
     }
 
-    fn members(&self) -> usize {
-        match self.kind {
-            Kind::Puts { .. } | Kind::Ranges { .. } | Kind::Million => 1,
-            _ => 3,
-        }
+    /// Warms up, measures, and gives the figures that every load has.
+    fn measure(
+        &self,
+        at: &[SocketAddr],
+        work: &mut dyn Work,
+        connections: usize,
+        clients: usize,
+    ) -> Result<Figures> {
+        let plan = |duration| Plan::closed(connections, clients, duration);
+        load::run(at, work, plan(self.scale.warm_up))?.all_right()?;
+        let (outcome, used) = self.metered(at, work, plan(self.scale.measured))?;
+        Ok(common(&outcome.all_right()?, used, ""))
     }
 
-    /// Whether one run says enough: it holds many trials, or takes minutes.
-    pub(crate) fn once(&self) -> bool {
-        matches!(self.kind, Kind::Million | Kind::Failover)
+    /// The member, or the leader.
+    fn at(&self) -> [SocketAddr; 1] {
+        [self.subject.address()]
+    }
+
+    /// Puts keys numbered from 0.
+    pub(crate) fn fill(&self, keys: u64, value_bytes: usize) -> Result<(Outcome, Used)> {
+        let mut work = Puts::new(3, value_bytes, Keys::New(0));
+        self.fill_with(&mut work, keys)
+    }
+
+    fn fill_with(&self, work: &mut dyn Work, calls: u64) -> Result<(Outcome, Used)> {
+        let (outcome, used) = self.metered(&self.at(), work, Plan::calls(8, 512, calls))?;
+        Ok((outcome.all_right()?, used))
+    }
+
+    /// How many keys there are, and the store's revision.
+    fn count(&self) -> Result<(i64, i64)> {
+        let all = RangeRequest { count_only: true, ..everything() };
+        let answer: RangeResponse = self.subject.ask("KV/Range", &all)?;
+        Ok((answer.count, answer.header.unwrap_or_default().revision))
+    }
+
+    /// Fails unless there are so many keys, each put once since the beginning.
+    fn ensure_put_once(&self, keys: u64) -> Result<()> {
+        let (count, revision) = self.count()?;
+        ensure!(count.cast_unsigned() == keys, "{keys} keys were put and {count} are there");
+        ensure!(revision.cast_unsigned() == keys + 1, "revision {revision} after {keys} puts");
+        Ok(())
+    }
+
+    fn rss_mib(&mut self) -> Result<f64> {
+        Ok(self.subject.leader().memory()?.0 / MIB)
     }
 }
 
-fn puts(
-    subject: &Subject,
-    at: &[SocketAddr],
-    connections: usize,
-    clients: usize,
-    scale: Scale,
-) -> Result<Figures> {
-    let mut work = Workload::puts(11, VALUE_BYTES, true, 0, 0);
-    let before = subject.usage()?;
-    let mut figures = measure(subject, at, &mut work, connections, clients, scale)?;
-    // The working storage is written behind; let it come up before counting bytes.
-    std::thread::sleep(Duration::from_millis(500));
-    let user_bytes = work.made() as f64 * (VALUE_BYTES + KEY_BYTES) as f64;
-    let written = subject.usage()?.written_bytes - before.written_bytes;
-    figures.insert("bytes written per user byte", written / user_bytes);
-    Ok(figures)
+/// Every key.
+fn everything() -> RangeRequest {
+    RangeRequest { key: vec![0].into(), range_end: vec![0].into(), ..Default::default() }
 }
 
-fn measure(
-    subject: &Subject,
-    at: &[SocketAddr],
-    work: &mut Workload,
-    connections: usize,
-    clients: usize,
-    scale: Scale,
-) -> Result<Figures> {
-    let plan = |duration| Plan {
-        connections,
-        clients,
-        pressure: Pressure::Closed,
-        duration,
-        calls_max: u64::MAX,
-    };
-    load::run(at, work, plan(scale.warm_up))?;
-    let before = subject.usage()?;
-    let own = own_cpu_us();
-    let outcome = load::run(at, work, plan(scale.measured))?;
-    let own = own_cpu_us() - own;
-    let after = subject.usage()?;
-    ensure!(outcome.refused == 0, "{} calls were refused", outcome.refused);
-    ensure!(outcome.answered > 0, "no call was answered");
-    let calls = outcome.answered as f64;
-    Ok([
-        ("server CPU us per op", (after.cpu_us - before.cpu_us) / calls),
+/// CPU first, then throughput, then latency.
+fn common(outcome: &Outcome, used: Used, prefix: &str) -> Figures {
+    let calls = outcome.answered.max(1) as f64;
+    let figures = [
+        ("server CPU us per op", used.cpu_us / calls),
         ("ops per second", outcome.rate()),
         ("p50 ms", outcome.quantile_ms(0.5)),
         ("p99 ms", outcome.quantile_ms(0.99)),
-        ("generator CPU us per op", own / calls),
-    ]
-    .into())
+        ("generator CPU us per op", used.own_cpu_us / calls),
+        ("syncs per op", used.syncs / calls),
+        ("device flushes per op", used.flushes / calls),
+        ("io calls per op", used.io_calls / calls),
+    ];
+    figures.map(|(name, value)| (format!("{prefix}{name}"), value)).into()
 }
 
-fn fill(subject: &Subject, keys: u64) -> Result<Outcome> {
-    let mut work = Workload::puts(3, VALUE_BYTES, true, 0, 0);
-    let plan = Plan {
-        connections: 8,
-        clients: 512,
-        pressure: Pressure::Closed,
-        duration: Duration::from_secs(600),
-        calls_max: keys,
-    };
-    let outcome = load::run(&[subject.address()], &mut work, plan)?;
-    ensure!(outcome.refused == 0, "{} puts were refused while filling", outcome.refused);
-    Ok(outcome)
+/// Figures with names that are known.
+fn figures<const N: usize>(named: [(&str, f64); N]) -> Figures {
+    named.map(|(name, value)| (name.to_owned(), value)).into()
 }
 
-/// One call on a connection of its own.
-fn once(subject: &Subject, mut work: Workload) -> Result<Outcome> {
-    let plan = Plan {
-        connections: 1,
-        clients: 1,
-        pressure: Pressure::Closed,
-        duration: Duration::from_secs(600),
-        calls_max: 1,
-    };
-    let outcome = load::run(&[subject.address()], &mut work, plan)?;
-    ensure!(outcome.refused == 0, "the call was refused");
-    Ok(outcome)
-}
-
-fn million(subject: &mut Subject, scale: Scale) -> Result<Figures> {
-    let mut figures = Figures::new();
-    let before = subject.usage()?;
-    let filled = fill(subject, scale.million)?;
-    std::thread::sleep(Duration::from_secs(2));
-    let after = subject.usage()?;
-    let user_bytes = scale.million as f64 * (VALUE_BYTES + KEY_BYTES) as f64;
-    figures.insert("fill: ops per second", filled.rate());
-    figures.insert(
-        "fill: server CPU us per op",
-        (after.cpu_us - before.cpu_us) / scale.million as f64,
-    );
-    figures.insert(
-        "fill: bytes written per user byte",
-        (after.written_bytes - before.written_bytes) / user_bytes,
-    );
-    figures.insert("idle RSS MiB", subject.leader().memory()?.0 / MIB);
-    for (method, peak, time) in [
-        ("RangeStream", "list by RangeStream: peak above idle MiB", "list by RangeStream: s"),
-        ("Range", "list by Range: peak above idle MiB", "list by Range: s"),
-    ] {
-        let idle = subject.leader().memory()?.0;
-        subject.leader().reset_peak()?;
-        let outcome = once(subject, Workload::list(method))?;
-        ensure!(outcome.received_bytes as f64 > user_bytes, "the list was short");
-        figures.insert(peak, (subject.leader().memory()?.1 - idle) / MIB);
-        figures.insert(time, outcome.elapsed.as_secs_f64());
-    }
-    let took = once(subject, Workload::fixed("/etcdserverpb.Maintenance/Snapshot", Vec::new()))?;
-    figures.insert("snapshot: s", took.elapsed.as_secs_f64());
-    let (stall, took) = defragment_under_load(subject)?;
-    figures.insert("defragment: longest put ms", stall);
-    figures.insert("defragment: s", took);
-    let restart = subject.crash_and_restart()?;
-    figures.insert("restart after kill -9: s", restart.as_secs_f64());
-    std::thread::sleep(Duration::from_secs(1));
-    figures.insert("RSS after restart MiB", subject.leader().memory()?.0 / MIB);
-    Ok(figures)
-}
-
-/// Puts at a steady rate while the server defragments: the longest put is the stall.
-fn defragment_under_load(subject: &Subject) -> Result<(f64, f64)> {
-    let address = subject.address();
-    std::thread::scope(|scope| {
-        let load = scope.spawn(move || {
-            let plan = Plan {
-                connections: 2,
-                clients: 0,
-                pressure: Pressure::Open { per_second: 500.0 },
-                duration: Duration::from_secs(15),
-                calls_max: u64::MAX,
-            };
-            let mut work = Workload::puts(5, VALUE_BYTES, false, 1000, 0);
-            load::run(&[address], &mut work, plan)
-        });
-        std::thread::sleep(Duration::from_secs(2));
-        let started = Instant::now();
-        once(subject, Workload::fixed("/etcdserverpb.Maintenance/Defragment", Vec::new()))?;
-        let took = started.elapsed().as_secs_f64();
-        let outcome = load.join().map_err(|_| anyhow::anyhow!("the load thread panicked"))??;
-        Ok((outcome.quantile_ms(1.0), took))
-    })
-}
-
-fn own_cpu_us() -> f64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let rest = stat.rsplit_once(") ").map_or("", |(_, rest)| rest);
-    let field = |number: usize| -> f64 {
-        rest.split(' ').nth(number - 3).and_then(|field| field.parse().ok()).unwrap_or(0.0)
-    };
-    (field(14) + field(15)) / rustix::param::clock_ticks_per_second() as f64 * 1e6
+/// The working storage is written behind; lets it come up before bytes are counted.
+fn settle() {
+    std::thread::sleep(Duration::from_millis(500));
 }

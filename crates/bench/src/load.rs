@@ -7,19 +7,22 @@ use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use rustix::event::{Timespec, epoll};
 
 use crate::connection::{Answer, Connection};
-use crate::workload::Workload;
+use crate::workload::{Request, Work};
+
+/// Longest sleep; also how long a full socket waits for its next try.
+const TICK: Duration = Duration::from_millis(1);
 
 /// How hard to press.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Pressure {
     /// This many calls open at any time.
     Closed,
-    /// This many calls a second.
-    Open { per_second: f64 },
+    /// This many calls a second, and from a point on another number.
+    Open { per_second: f64, then: Option<(Duration, f64)> },
 }
 
 /// One measurement.
@@ -31,6 +34,38 @@ pub(crate) struct Plan {
     pub(crate) duration: Duration,
     /// Stop after so many calls even before the time is over.
     pub(crate) calls_max: u64,
+    /// How long to wait for the last answers; calls without one by then are abandoned.
+    pub(crate) patience: Duration,
+    /// Closed loop only: each client is a stream and sends its next message on it.
+    pub(crate) streaming: bool,
+}
+
+impl Plan {
+    /// So many calls open at any time, for a while.
+    pub(crate) fn closed(connections: usize, clients: usize, duration: Duration) -> Self {
+        let (pressure, patience) = (Pressure::Closed, Duration::from_secs(120));
+        let (calls_max, streaming) = (u64::MAX, false);
+        Self { connections, clients, pressure, duration, calls_max, patience, streaming }
+    }
+
+    /// So many calls a second, for a while.
+    pub(crate) fn open(connections: usize, per_second: f64, duration: Duration) -> Self {
+        let pressure = Pressure::Open { per_second, then: None };
+        Self { pressure, ..Self::closed(connections, 0, duration) }
+    }
+
+    /// So many calls, however long they take.
+    pub(crate) fn calls(connections: usize, clients: usize, calls: u64) -> Self {
+        Self { calls_max: calls, ..Self::closed(connections, clients, Duration::from_secs(900)) }
+    }
+}
+
+/// An answered call.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Completion {
+    /// When it was meant to start, since the beginning of the load.
+    pub(crate) intended_ms: u32,
+    pub(crate) latency_us: u32,
 }
 
 /// What came of it.
@@ -38,10 +73,15 @@ pub(crate) struct Plan {
 pub(crate) struct Outcome {
     pub(crate) answered: u64,
     pub(crate) refused: u64,
+    /// Answered, but not as they should be.
+    pub(crate) wrong: u64,
+    pub(crate) abandoned: u64,
     pub(crate) elapsed: Duration,
-    /// Microseconds, sorted.
-    pub(crate) latencies_us: Vec<u32>,
+    /// Calls answered with a message, fastest first.
+    pub(crate) completions: Vec<Completion>,
     pub(crate) received_bytes: u64,
+    /// Sum over the calls.
+    pub(crate) to_first_byte: Duration,
 }
 
 impl Outcome {
@@ -52,29 +92,39 @@ impl Outcome {
 
     /// The latency below which this part (0 to 1) of the answers came, in milliseconds.
     pub(crate) fn quantile_ms(&self, part: f64) -> f64 {
-        let last = self.latencies_us.len().saturating_sub(1);
+        let last = self.completions.len().saturating_sub(1);
         let at = (last as f64 * part).round() as usize;
-        self.latencies_us.get(at).map_or(f64::NAN, |us| f64::from(*us) / 1000.0)
+        self.completions.get(at).map_or(f64::NAN, |done| f64::from(done.latency_us) / 1000.0)
     }
 
-    fn take(&mut self, answer: Answer) {
-        if answer.ok {
-            self.answered += 1;
-        } else {
+    /// Fails unless every call was answered as it should be.
+    pub(crate) fn all_right(self) -> Result<Self> {
+        ensure!(self.refused == 0, "{} calls were refused", self.refused);
+        ensure!(self.wrong == 0, "{} answers were wrong", self.wrong);
+        ensure!(self.abandoned == 0, "{} calls got no answer", self.abandoned);
+        ensure!(self.answered > 0, "no call was answered");
+        Ok(self)
+    }
+
+    fn take(&mut self, answer: &Answer<'_>, right: bool, since: Instant) {
+        if !answer.ok {
             self.refused += 1;
+            return;
         }
+        self.answered += 1;
+        self.wrong += u64::from(!right);
         self.received_bytes += answer.bytes;
-        let us = answer.intended.elapsed().as_micros();
-        self.latencies_us.push(u32::try_from(us).unwrap_or(u32::MAX));
+        self.to_first_byte += answer.first.map_or(Duration::ZERO, |at| at - answer.intended);
+        let us = |duration: Duration| u32::try_from(duration.as_micros()).unwrap_or(u32::MAX);
+        let intended = answer.intended.saturating_duration_since(since);
+        let intended_ms = u32::try_from(intended.as_millis()).unwrap_or(u32::MAX);
+        let latency_us = us(answer.intended.elapsed());
+        self.completions.push(Completion { intended_ms, latency_us });
     }
 }
 
 /// Runs the load and waits for the last answers. Connections go to the addresses in turn.
-pub(crate) fn run(
-    addresses: &[SocketAddr],
-    workload: &mut Workload,
-    plan: Plan,
-) -> Result<Outcome> {
+pub(crate) fn run(addresses: &[SocketAddr], work: &mut dyn Work, plan: Plan) -> Result<Outcome> {
     let poll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
     let mut connections = Vec::with_capacity(plan.connections);
     for number in 0..plan.connections {
@@ -90,54 +140,71 @@ pub(crate) fn run(
         outcome: Outcome::default(),
         made: 0,
         plan,
+        work,
+        request: Request::default(),
         blocked: vec![false; plan.connections],
+        streams: Vec::new(),
+        free: Vec::new(),
     };
-    driver.drive(&poll, &mut connections, workload)?;
+    driver.drive(&poll, &mut connections)?;
+    let abandoned = driver.unanswered();
     let mut outcome = driver.outcome;
     outcome.elapsed = driver.started.elapsed();
-    outcome.latencies_us.sort_unstable();
+    outcome.abandoned = abandoned;
+    outcome.completions.sort_unstable_by_key(|done| done.latency_us);
     Ok(outcome)
 }
 
-struct Driver {
+struct Driver<'w> {
     started: Instant,
     outcome: Outcome,
     made: u64,
     plan: Plan,
+    work: &'w mut dyn Work,
+    request: Request,
     blocked: Vec<bool>,
+    /// Stream of every client, when they are streams.
+    streams: Vec<u32>,
+    /// Clients that have their answer.
+    free: Vec<u64>,
 }
 
-impl Driver {
-    fn drive(
-        &mut self,
-        poll: &impl AsFd,
-        connections: &mut [Connection],
-        workload: &mut Workload,
-    ) -> Result<()> {
+impl Driver<'_> {
+    fn drive(&mut self, poll: &impl AsFd, connections: &mut [Connection]) -> Result<()> {
         if matches!(self.plan.pressure, Pressure::Closed) {
-            for client in 0..self.plan.clients {
-                self.make(&mut connections[client % self.plan.connections], workload);
+            let first = u64::min(self.plan.clients as u64, self.plan.calls_max) as usize;
+            for client in 0..first {
+                let connection = &mut connections[client % self.plan.connections];
+                if self.plan.streaming {
+                    self.streams.push(connection.stream(&self.work.blocks()[0], client as u64));
+                    self.send(connection, client as u64);
+                } else {
+                    self.make(connection, Instant::now());
+                }
             }
         }
         self.flush_all(connections)?;
         let mut events = Vec::with_capacity(256);
+        let mut over_since = None;
         loop {
-            let over = self.over();
-            if over && connections.iter().all(|connection| connection.open_calls() == 0) {
-                return Ok(());
-            }
-            if !over {
-                self.make_due(connections, workload)?;
+            if self.over() {
+                let since = *over_since.get_or_insert_with(Instant::now);
+                if self.unanswered() == 0 || since.elapsed() > self.plan.patience {
+                    return Ok(());
+                }
+            } else {
+                self.make_due(connections)?;
             }
             events.clear();
-            let wait = Timespec { tv_sec: 0, tv_nsec: 1_000_000 };
+            let pause = self.pause();
+            let wait = Timespec { tv_sec: 0, tv_nsec: i64::from(pause.subsec_nanos()) };
             match epoll::wait(poll, rustix::buffer::spare_capacity(&mut events), Some(&wait)) {
                 Ok(_) | Err(rustix::io::Errno::INTR) => {}
                 Err(error) => return Err(error.into()),
             }
             for event in &events {
                 let number = event.data.u64() as usize;
-                self.serve(&mut connections[number], number, workload)?;
+                self.serve(&mut connections[number], number)?;
             }
             for (connection, blocked) in connections.iter_mut().zip(&mut self.blocked) {
                 if *blocked {
@@ -147,52 +214,90 @@ impl Driver {
         }
     }
 
-    fn serve(
-        &mut self,
-        connection: &mut Connection,
-        number: usize,
-        workload: &mut Workload,
-    ) -> Result<()> {
-        let before = self.outcome.latencies_us.len();
-        let outcome = &mut self.outcome;
-        connection.receive(&mut |answer| outcome.take(answer))?;
+    fn serve(&mut self, connection: &mut Connection, number: usize) -> Result<()> {
+        let Self { outcome, work, started, free, .. } = self;
+        free.clear();
+        connection.receive(&mut |answer| {
+            let right = !answer.ok || work.check(&answer);
+            outcome.take(&answer, right, *started);
+            free.push(answer.tag);
+        })?;
         if matches!(self.plan.pressure, Pressure::Closed) {
-            for _ in before..self.outcome.latencies_us.len() {
-                if !self.over() {
-                    self.make(connection, workload);
+            let free = std::mem::take(&mut self.free);
+            for client in &free {
+                if self.over() {
+                    break;
+                }
+                if self.plan.streaming {
+                    self.send(connection, *client);
+                } else {
+                    self.make(connection, Instant::now());
                 }
             }
+            self.free = free;
         }
         self.blocked[number] = connection.flush()?;
         Ok(())
+    }
+
+    fn unanswered(&self) -> u64 {
+        self.made - self.outcome.answered - self.outcome.refused
+    }
+
+    /// The next message on a client's stream.
+    fn send(&mut self, connection: &mut Connection, client: u64) {
+        self.work.next(&mut self.request);
+        let stream = self.streams[client as usize];
+        connection.send(stream, &self.request.message, Instant::now());
+        self.made += 1;
     }
 
     fn over(&self) -> bool {
         self.made >= self.plan.calls_max || self.started.elapsed() >= self.plan.duration
     }
 
-    fn make(&mut self, connection: &mut Connection, workload: &mut Workload) {
-        self.make_at(connection, workload, Instant::now());
-    }
-
-    fn make_at(&mut self, connection: &mut Connection, workload: &mut Workload, at: Instant) {
-        let message = workload.next_message();
-        connection.call(workload.block(), &message, at);
+    fn make(&mut self, connection: &mut Connection, at: Instant) {
+        self.work.next(&mut self.request);
+        let Request { block, message, tag } = &self.request;
+        connection.call(&self.work.blocks()[*block], message, *tag, at);
         self.made += 1;
     }
 
-    fn make_due(&mut self, connections: &mut [Connection], workload: &mut Workload) -> Result<()> {
-        let Pressure::Open { per_second } = self.plan.pressure else { return Ok(()) };
-        let due = (self.started.elapsed().as_secs_f64() * per_second) as u64;
-        if self.made >= due {
+    /// When call number `number` is meant to start, since the beginning.
+    fn due_at(&self, number: u64) -> Duration {
+        let Pressure::Open { per_second, then } = self.plan.pressure else { return Duration::ZERO };
+        let plain = number as f64 / per_second;
+        let seconds = match then {
+            Some((change, later)) if plain > change.as_secs_f64() => {
+                let first = change.as_secs_f64() * per_second;
+                change.as_secs_f64() + (number as f64 - first) / later
+            }
+            _ => plain,
+        };
+        Duration::from_secs_f64(seconds)
+    }
+
+    /// Time to the next call, at most a tick.
+    fn pause(&self) -> Duration {
+        if matches!(self.plan.pressure, Pressure::Closed) {
+            return TICK;
+        }
+        let due = self.due_at(self.made).saturating_sub(self.started.elapsed());
+        due.clamp(Duration::from_micros(20), TICK)
+    }
+
+    fn make_due(&mut self, connections: &mut [Connection]) -> Result<()> {
+        if matches!(self.plan.pressure, Pressure::Closed) {
             return Ok(());
         }
-        while self.made < due {
-            let at = self.started + Duration::from_secs_f64(self.made as f64 / per_second);
+        let now = self.started.elapsed();
+        let before = self.made;
+        while self.made < self.plan.calls_max && self.due_at(self.made) <= now {
+            let at = self.started + self.due_at(self.made);
             let number = (self.made % self.plan.connections as u64) as usize;
-            self.make_at(&mut connections[number], workload, at);
+            self.make(&mut connections[number], at);
         }
-        self.flush_all(connections)
+        if self.made > before { self.flush_all(connections) } else { Ok(()) }
     }
 
     fn flush_all(&mut self, connections: &mut [Connection]) -> Result<()> {

@@ -1,41 +1,62 @@
 //! Binary `ketch-bench`: ketch and etcd side by side, same generator, same durability, one run.
 //!
-//! `ketch-bench [CELLS] [--quick|--full] [--peer etcd|none] [--json FILE]`. Rounds are interleaved
+//! `ketch-bench [CELLS] [--quick|--full] [--peer etcd|none] [--report DIR]`. Runs are interleaved
 //! ketch, etcd, etcd, ketch; the report gives medians and the interval of their ratio.
 
 mod cells;
 mod connection;
+mod echo;
 mod frames;
+mod limit;
 mod load;
+mod machine;
 mod process;
 mod report;
+mod run;
+mod scale;
+mod smoke;
 mod subject;
+mod watchers;
+mod wire;
 mod workload;
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use clap::Parser;
 
-use cells::{CELLS, Cell, Scale};
+use cells::{CELLS, Cell};
+use machine::Bounds;
 use process::Program;
-use report::Runs;
+use run::Runner;
+use scale::Scale;
+
+/// Less CPU per call than the system allocator; for the empty handler, as servers have it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// ketch beside etcd in one run.
 #[derive(Parser)]
 struct Arguments {
-    /// Cells by id (P1, P2a, .., S); all if none is named.
+    /// Cells by id (P1, P2a, .., A2); an id's beginning names all of them (P, R1); all if none is
+    /// named.
     cells: Vec<String>,
-    /// Few short rounds; finishes in some ten minutes.
+    /// Few short runs: all cells in some ten minutes.
     #[arg(long)]
     quick: bool,
-    /// Many long rounds.
+    /// Many long runs.
     #[arg(long, conflicts_with = "quick")]
     full: bool,
+    /// Only whether answers are right, ketch alone, in less than a minute.
+    #[arg(long)]
+    smoke: bool,
     /// What to compare with.
     #[arg(long, default_value = "etcd", value_parser = ["etcd", "none"])]
     peer: String,
+    /// Where who runs: shared (all on all cores) or split (servers on core 0, generator on core 1).
+    #[arg(long, default_value = "shared", value_parser = ["shared", "split"])]
+    placement: String,
     /// The ketch binary.
     #[arg(long, default_value = "target/release/ketch")]
     ketch: PathBuf,
@@ -45,67 +66,69 @@ struct Arguments {
     /// Where data directories are made; must be on a real disk.
     #[arg(long, default_value = "target/bench")]
     directory: PathBuf,
-    /// Also write every run as JSON.
-    #[arg(long)]
-    json: Option<PathBuf>,
+    /// Where the report goes: report.md, report.json and plots.
+    #[arg(long, default_value = "target/bench/report")]
+    report: PathBuf,
 }
 
 fn main() -> Result<()> {
+    let mut words = std::env::args().skip(1);
+    if words.next().as_deref() == Some("echo") {
+        return echo::serve(words.next().context("echo ADDRESS")?.parse()?);
+    }
     let arguments = Arguments::parse();
-    let (scale, rounds) = scale(&arguments);
-    let chosen = choose(&arguments.cells)?;
     std::fs::create_dir_all(&arguments.directory)?;
-    let ketch = Program { name: "ketch", path: arguments.ketch.clone() };
-    let etcd = Program { name: "etcd", path: arguments.etcd.clone() };
-    let order: Vec<&Program> = match arguments.peer.as_str() {
-        "none" => vec![&ketch],
+    let core = (arguments.placement == "split").then_some(0);
+    if core.is_some() {
+        stay_on(1)?;
+    }
+    let program =
+        |name, path: &PathBuf| Program { name, path: path.clone(), flags: Vec::new(), core };
+    let ketch = program("ketch", &arguments.ketch);
+    if arguments.smoke {
+        return smoke::run(&ketch, &arguments.directory);
+    }
+    let etcd = program("etcd", &arguments.etcd);
+    let peer = match arguments.peer.as_str() {
+        "none" => None,
         _ if !etcd.path.exists() => {
             bail!("{} is missing: run tests/peers/build.sh", etcd.path.display())
         }
-        _ => vec![&ketch, &etcd, &etcd, &ketch],
+        _ => Some(etcd),
     };
-    let mut all: Vec<(Cell, Runs)> = Vec::new();
-    for cell in chosen {
-        let mut runs = Runs::new();
-        let rounds = if cell.once() { 1 } else { rounds };
-        for round in 0..rounds {
-            for program in &order {
-                eprintln!("{} round {}/{rounds}: {}", cell.id, round + 1, program.name);
-                let figures = cell
-                    .run(program, &arguments.directory, scale)
-                    .with_context(|| format!("cell {} on {}", cell.id, program.name))?;
-                runs.entry(program.name).or_default().push(figures);
-            }
-        }
-        println!("{}", report::table(&cell, &runs));
-        all.push((cell, runs));
-    }
-    if let Some(path) = &arguments.json {
-        std::fs::write(path, serde_json::to_string_pretty(&report::json(&all))?)?;
-    }
+    let scale = match (arguments.quick, arguments.full) {
+        (true, _) => Scale::QUICK,
+        (_, true) => Scale::FULL,
+        _ => Scale::USUAL,
+    };
+    let chosen = choose(&arguments.cells)?;
+    let bounds = Bounds::measure(&arguments.directory)?;
+    let started = Instant::now();
+    let base = arguments.directory.as_path();
+    let runner = Runner { ketch, peer, base, scale, bounds, started };
+    let results = runner.run(&chosen, &mut |results| println!("{}", report::table(results)));
+    let about = report::About::gather(&runner, &arguments.placement);
+    report::write(&arguments.report, &about, &results)?;
+    eprintln!("report: {}", arguments.report.display());
     Ok(())
 }
 
-fn scale(arguments: &Arguments) -> (Scale, usize) {
-    let seconds = Duration::from_secs;
-    let (warm_up, measured, rounds, failovers) = if arguments.quick {
-        (seconds(1), seconds(3), 1, 5)
-    } else if arguments.full {
-        (seconds(3), seconds(10), 4, 20)
-    } else {
-        (seconds(2), seconds(5), 2, 10)
-    };
-    (Scale { warm_up, measured, range_keys: 100_000, million: 1_000_000, failovers }, rounds)
+/// Keeps this process, and what it starts, on one core.
+fn stay_on(core: usize) -> Result<()> {
+    let mut set = rustix::thread::CpuSet::new();
+    set.set(core);
+    Ok(rustix::thread::sched_setaffinity(None, &set)?)
 }
 
 fn choose(ids: &[String]) -> Result<Vec<Cell>> {
-    if ids.is_empty() {
-        return Ok(CELLS.to_vec());
+    let named = |cell: &&Cell, id: &str| -> bool {
+        cell.id.get(..id.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(id))
+    };
+    for id in ids {
+        if !CELLS.iter().any(|cell| named(&cell, id)) {
+            bail!("no cell is called {id}");
+        }
     }
-    ids.iter()
-        .map(|id| {
-            let found = CELLS.iter().find(|cell| cell.id.eq_ignore_ascii_case(id));
-            found.copied().with_context(|| format!("no cell is called {id}"))
-        })
-        .collect()
+    let wanted = |cell: &&Cell| ids.is_empty() || ids.iter().any(|id| named(cell, id));
+    Ok(CELLS.iter().filter(wanted).copied().collect())
 }

@@ -10,11 +10,39 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 
-/// Which program.
+/// Which program, and how it is started.
 #[derive(Clone, Debug)]
 pub(crate) struct Program {
     pub(crate) name: &'static str,
     pub(crate) path: PathBuf,
+    /// Beyond those every member gets.
+    pub(crate) flags: Vec<String>,
+    /// A core to stay on; any if none.
+    pub(crate) core: Option<usize>,
+}
+
+impl Program {
+    /// The same with more flags.
+    pub(crate) fn with(&self, flags: &[&str]) -> Self {
+        let mut program = self.clone();
+        program.flags.extend(flags.iter().map(|flag| (*flag).to_owned()));
+        program
+    }
+
+    /// What it says of its version, first line.
+    pub(crate) fn version(&self) -> String {
+        let output = Command::new(&self.path).arg("--version").output();
+        let text = output.map(|output| output.stdout).unwrap_or_default();
+        String::from_utf8_lossy(&text).lines().next().unwrap_or_default().to_owned()
+    }
+
+    /// The command, on its core.
+    pub(crate) fn command(&self) -> Command {
+        let Some(core) = self.core else { return Command::new(&self.path) };
+        let mut command = Command::new("taskset");
+        command.args(["-c", &core.to_string()]).arg(&self.path);
+        command
+    }
 }
 
 /// Where a member is reached and keeps its data.
@@ -40,6 +68,10 @@ pub(crate) struct Process {
 pub(crate) struct Usage {
     pub(crate) cpu_us: f64,
     pub(crate) written_bytes: f64,
+    /// Syncs of the log and commits of the working storage, as the server counts them.
+    pub(crate) syncs: f64,
+    /// Calls of write and read.
+    pub(crate) io_calls: f64,
 }
 
 impl Place {
@@ -76,6 +108,14 @@ impl Process {
         Ok(())
     }
 
+    /// SIGTERM, and waits for the end.
+    pub(crate) fn stop(&mut self) -> Result<()> {
+        let pid = Pid::from_raw(self.child.id().cast_signed()).context("a process id")?;
+        kill_process(pid, Signal::TERM)?;
+        self.child.wait()?;
+        Ok(())
+    }
+
     /// Starts again on the same directory, without waiting.
     pub(crate) fn restart(&mut self) -> Result<()> {
         self.child = spawn(&self.program, &self.place, &self.cluster)?;
@@ -95,33 +135,38 @@ impl Process {
             .is_ok_and(|text| text.lines().any(|line| line == "etcd_server_is_leader 1"))
     }
 
-    /// Processor time and bytes written since the process began.
-    pub(crate) fn usage(&self) -> Result<Usage> {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
-        let (_, rest) = stat.rsplit_once(") ").context("stat")?;
-        let field = |number: usize| -> f64 {
-            rest.split(' ').nth(number - 3).and_then(|field| field.parse().ok()).unwrap_or(0.0)
-        };
-        let ticks = rustix::param::clock_ticks_per_second() as f64;
-        let cpu_us = (field(14) + field(15)) / ticks * 1e6;
+    /// What the process used since it began; syncs too if `count_syncs`, which costs it a page of
+    /// metrics.
+    pub(crate) fn usage(&self, count_syncs: bool) -> Result<Usage> {
+        let syncs = if count_syncs { self.syncs() } else { 0.0 };
         let io = fs::read_to_string(format!("/proc/{}/io", self.child.id()))?;
-        let written = io.lines().find_map(|line| line.strip_prefix("write_bytes: "));
-        let written_bytes = written.and_then(|text| text.trim().parse().ok()).unwrap_or(0.0);
-        Ok(Usage { cpu_us, written_bytes })
+        let field = |name: &str| -> f64 {
+            let value = io.lines().find_map(|line| line.strip_prefix(name));
+            value.and_then(|text| text.trim().parse().ok()).unwrap_or(0.0)
+        };
+        let written_bytes = field("write_bytes: ");
+        let io_calls = field("syscw: ") + field("syscr: ");
+        let cpu_us = cpu_us(self.child.id())?;
+        Ok(Usage { cpu_us, written_bytes, syncs, io_calls })
+    }
+
+    fn syncs(&self) -> f64 {
+        let text = get(self.place.client, "/metrics").unwrap_or_default();
+        let counts = text.lines().filter_map(|line| {
+            line.strip_prefix("etcd_disk_wal_fsync_duration_seconds_count ")
+                .or_else(|| line.strip_prefix("etcd_disk_backend_commit_duration_seconds_count "))
+        });
+        counts.filter_map(|count| count.trim().parse::<f64>().ok()).sum()
+    }
+
+    /// The process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Resident memory now and its peak since [`Process::reset_peak`], in bytes.
     pub(crate) fn memory(&self) -> Result<(f64, f64)> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let field = |name: &str| -> f64 {
-            status
-                .lines()
-                .find_map(|line| line.strip_prefix(name))
-                .and_then(|text| text.trim().trim_end_matches(" kB").parse::<f64>().ok())
-                .unwrap_or(f64::NAN)
-                * 1024.0
-        };
-        Ok((field("VmRSS:"), field("VmHWM:")))
+        memory(self.child.id())
     }
 
     /// Begins a new peak.
@@ -147,6 +192,30 @@ impl Process {
     }
 }
 
+/// Processor time of a process.
+pub(crate) fn cpu_us(id: u32) -> Result<f64> {
+    let stat = fs::read_to_string(format!("/proc/{id}/stat"))?;
+    let (_, rest) = stat.rsplit_once(") ").context("stat")?;
+    let field = |number: usize| -> f64 {
+        rest.split(' ').nth(number - 3).and_then(|field| field.parse().ok()).unwrap_or(0.0)
+    };
+    Ok((field(14) + field(15)) / rustix::param::clock_ticks_per_second() as f64 * 1e6)
+}
+
+/// Resident memory of a process now, and its peak, in bytes.
+pub(crate) fn memory(id: u32) -> Result<(f64, f64)> {
+    let status = fs::read_to_string(format!("/proc/{id}/status"))?;
+    let field = |name: &str| -> f64 {
+        status
+            .lines()
+            .find_map(|line| line.strip_prefix(name))
+            .and_then(|text| text.trim().trim_end_matches(" kB").parse::<f64>().ok())
+            .unwrap_or(f64::NAN)
+            * 1024.0
+    };
+    Ok((field("VmRSS:"), field("VmHWM:")))
+}
+
 impl Drop for Process {
     fn drop(&mut self) {
         let _ = self.child.kill();
@@ -157,7 +226,8 @@ impl Drop for Process {
 fn spawn(program: &Program, place: &Place, cluster: &str) -> Result<Child> {
     let Place { name, client, peer, directory } = place;
     let log = fs::OpenOptions::new().create(true).append(true).open(directory.join("log"))?;
-    Command::new(&program.path)
+    program
+        .command()
         .args(["--name", name, "--data-dir"])
         .arg(directory.join("data"))
         .args(["--listen-client-urls", &format!("http://{client}")])
@@ -167,13 +237,15 @@ fn spawn(program: &Program, place: &Place, cluster: &str) -> Result<Child> {
         .args(["--initial-cluster", cluster])
         .args(["--quota-backend-bytes", "8589934592", "--snapshot-count", "10000"])
         .args(["--log-level", "warn"])
+        .args(&program.flags)
         .stdout(Stdio::null())
         .stderr(log)
         .spawn()
         .with_context(|| format!("start {}", program.path.display()))
 }
 
-fn free_address() -> Result<SocketAddr> {
+/// A loopback address nobody listens on.
+pub(crate) fn free_address() -> Result<SocketAddr> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
 }
 

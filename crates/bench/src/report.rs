@@ -1,55 +1,170 @@
-//! Medians, ratios and their intervals, as a table and as JSON.
+//! What was found, as a table, for machines, and as pictures.
 
-use std::collections::BTreeMap;
+mod json;
+mod plot;
+mod statistics;
+
 use std::fmt::Write as _;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::Result;
 
 use crate::cells::{Cell, Figures};
+use crate::machine;
+use crate::run::{Results, Runner, Sample};
+use plot::{Plot, Series};
+use statistics::{interval, median};
 
-/// All runs of one cell: by program, in the order they ran.
-pub(crate) type Runs = BTreeMap<&'static str, Vec<Figures>>;
+/// Which programs, which machine, which rules.
+pub(crate) struct About {
+    pub(crate) commit: String,
+    pub(crate) ketch: String,
+    pub(crate) peer: Option<String>,
+    pub(crate) placement: String,
+    pub(crate) scale: String,
+    pub(crate) machine: serde_json::Value,
+    pub(crate) bounds: serde_json::Value,
+    pub(crate) minutes: f64,
+}
 
-/// Resamples for the interval of a ratio.
-const RESAMPLES: usize = 2000;
+impl About {
+    /// Looks at everything once.
+    pub(crate) fn gather(runner: &Runner<'_>, placement: &str) -> Self {
+        Self {
+            commit: commit(),
+            ketch: runner.ketch.version(),
+            peer: runner.peer.as_ref().map(|peer| peer.version()),
+            placement: placement.to_owned(),
+            scale: format!("{:?}", runner.scale),
+            machine: machine::description(runner.base),
+            bounds: runner.bounds.json(),
+            minutes: runner.started.elapsed().as_secs_f64() / 60.0,
+        }
+    }
+
+    fn text(&self) -> String {
+        format!(
+            "Commit {}; {}; {}; {} placement; {:.1} minutes.\n\nMachine: {}\n\nBounds: {}\n\n",
+            self.commit,
+            self.ketch,
+            self.peer.as_deref().unwrap_or("alone"),
+            self.placement,
+            self.minutes,
+            self.machine,
+            self.bounds,
+        )
+    }
+}
+
+/// The commit of the working directory, and whether it was changed.
+fn commit() -> String {
+    let git = |arguments: &[&str]| -> String {
+        let output = Command::new("git").args(arguments).output();
+        String::from_utf8_lossy(&output.map(|output| output.stdout).unwrap_or_default())
+            .trim()
+            .to_owned()
+    };
+    let changed = if git(&["status", "--porcelain", "-uno"]).is_empty() { "" } else { ", changed" };
+    format!("{}{changed}", git(&["rev-parse", "--short=12", "HEAD"]))
+}
+
+/// Writes `report.md`, `report.json` and the plots.
+pub(crate) fn write(directory: &Path, about: &About, all: &[Results]) -> Result<()> {
+    std::fs::create_dir_all(directory)?;
+    let mut text = about.text();
+    all.iter().for_each(|results| text.push_str(&table(results)));
+    std::fs::write(directory.join("report.md"), text)?;
+    let json = serde_json::to_string_pretty(&json::report(about, all))?;
+    std::fs::write(directory.join("report.json"), json)?;
+    for results in all {
+        for (kind, plot) in [("latency", latency(results)), ("memory", memory(results))] {
+            if let Some(plot) = plot {
+                let plot = plot.note(&format!("{}; {}", about.commit, versions(about)));
+                let name = format!("{kind}-{}.svg", results.cell.id);
+                std::fs::write(directory.join(name), plot.svg())?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn versions(about: &About) -> String {
+    [Some(&about.ketch), about.peer.as_ref()]
+        .into_iter()
+        .flatten()
+        .cloned()
+        .collect::<Vec<_>>()
+        .join("; ")
+}
 
 /// The Markdown table of one cell.
-pub(crate) fn table(cell: &Cell, runs: &Runs) -> String {
-    let mut out = format!("### {}: {}\n\n", cell.id, cell.title);
-    let _ = writeln!(out, "| figure | ketch | etcd | ketch / etcd (95 %) |");
-    let _ = writeln!(out, "|---|---|---|---|");
-    for name in names(runs) {
-        let ours = column(runs, "ketch", name);
-        let theirs = column(runs, "etcd", name);
-        let _ = writeln!(
+pub(crate) fn table(results: &Results) -> String {
+    let Cell { id, title, .. } = results.cell;
+    let mut out = format!("### {id}: {title}\n\n");
+    for (program, why) in &results.failures {
+        let _ = writeln!(out, "{program}: {why}\n");
+    }
+    if results.samples.is_empty() {
+        return out;
+    }
+    let limits: Vec<&Figures> = results.limits.iter().filter(|one| !one.is_empty()).collect();
+    let (more_heads, more_lines) =
+        if limits.is_empty() { ("", "") } else { (" limit | ketch of it |", "---|---|") };
+    let _ = writeln!(out, "| figure | ketch | etcd | ketch / etcd (95 %) |{more_heads}");
+    let _ = writeln!(out, "|---|---|---|---|{more_lines}");
+    for name in names(results) {
+        let ours = column(results, "ketch", &name);
+        let theirs = column(results, "etcd", &name);
+        let _ = write!(
             out,
             "| {name} | {} | {} | {} |",
             cell_text(&ours),
             cell_text(&theirs),
             ratio_text(&ours, &theirs),
         );
+        if !limits.is_empty() {
+            let limit: Vec<f64> = limits.iter().filter_map(|one| one.get(&name).copied()).collect();
+            let _ = write!(out, " {} | {} |", cell_text(&limit), part_text(&name, &ours, &limit));
+        }
+        out.push('\n');
     }
-    let count = runs.values().map(Vec::len).min().unwrap_or(0);
-    let _ = writeln!(out, "\n{count} runs of each, medians.\n");
+    let runs: Vec<String> = results
+        .samples
+        .iter()
+        .map(|(program, samples)| {
+            let unsteady = samples.iter().filter(|sample| sample.unsteady()).count();
+            format!("{program} {} ({unsteady} unsteady)", samples.len())
+        })
+        .collect();
+    let _ = writeln!(out, "\nRuns: {}; medians of the steady ones.\n", runs.join(", "));
     out
 }
 
-/// Everything, for machines.
-pub(crate) fn json(all: &[(Cell, Runs)]) -> serde_json::Value {
-    let cells = all.iter().map(
-        |(cell, runs)| serde_json::json!({ "id": cell.id, "title": cell.title, "runs": runs }),
-    );
-    serde_json::Value::Array(cells.collect())
-}
-
-fn names(runs: &Runs) -> Vec<&'static str> {
-    let mut names: Vec<_> = runs.values().flatten().flat_map(|run| run.keys().copied()).collect();
-    names.sort_unstable();
+/// What the server costs first, the rest by name.
+fn names(results: &Results) -> Vec<String> {
+    let all = results.samples.values().flatten().flat_map(|sample| sample.figures.keys());
+    let mut names: Vec<String> = all.cloned().collect();
+    names.sort_by_cached_key(|name| (!name.starts_with("server CPU"), natural(name), name.clone()));
     names.dedup();
     names
 }
 
-fn column(runs: &Runs, program: &str, name: &str) -> Vec<f64> {
-    let runs = runs.get(program).map(Vec::as_slice).unwrap_or_default();
-    runs.iter().filter_map(|run| run.get(name).copied()).collect()
+/// Numbers in front sort as numbers.
+fn natural(name: &str) -> u64 {
+    let digits: String = name.chars().take_while(char::is_ascii_digit).collect();
+    digits.parse().unwrap_or(0)
+}
+
+/// Values of the runs in which the machine kept still; of all if it never did.
+fn column(results: &Results, program: &str, name: &str) -> Vec<f64> {
+    let samples = results.samples.get(program).map(Vec::as_slice).unwrap_or_default();
+    let of = |steady: bool| -> Vec<f64> {
+        let fit = samples.iter().filter(|sample| !steady || !sample.unsteady());
+        fit.filter_map(|sample: &Sample| sample.figures.get(name).copied()).collect()
+    };
+    let steady = of(true);
+    if steady.is_empty() { of(false) } else { steady }
 }
 
 fn cell_text(values: &[f64]) -> String {
@@ -70,35 +185,50 @@ fn ratio_text(ours: &[f64], theirs: &[f64]) -> String {
     format!("{:.2} ({low:.2} to {high:.2})", a / b)
 }
 
-fn median(values: &[f64]) -> Option<f64> {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let middle = sorted.len() / 2;
-    match sorted.len() {
-        0 => None,
-        odd if odd % 2 == 1 => Some(sorted[middle]),
-        _ => Some(f64::midpoint(sorted[middle - 1], sorted[middle])),
-    }
+/// How near to the limit; costs and times count the other way.
+fn part_text(name: &str, ours: &[f64], limit: &[f64]) -> String {
+    let (Some(a), Some(b)) = (median(ours), median(limit)) else { return "-".to_owned() };
+    let part = if name.contains("per second") { a / b } else { b / a };
+    format!("{:.0} %", part * 100.0)
 }
 
-/// Percentile bootstrap of the ratio of medians, with a fixed seed.
-fn interval(ours: &[f64], theirs: &[f64]) -> (f64, f64) {
-    let mut state = 0x2545_f491_4f6c_dd1d_u64;
-    let mut pick = |values: &[f64]| -> f64 {
-        let sample: Vec<f64> = values
-            .iter()
-            .map(|_| {
-                state ^= state << 13;
-                state ^= state >> 7;
-                state ^= state << 17;
-                values[(state % values.len() as u64) as usize]
-            })
-            .collect();
-        median(&sample).unwrap_or(f64::NAN)
-    };
-    let mut ratios: Vec<f64> = (0..RESAMPLES).map(|_| pick(ours) / pick(theirs)).collect();
-    ratios.sort_by(f64::total_cmp);
-    (ratios[RESAMPLES / 40], ratios[RESAMPLES - 1 - RESAMPLES / 40])
+/// Percentiles against rate, of the cells whose figures are "RATE a second: ..".
+fn latency(results: &Results) -> Option<Plot> {
+    let mut plot = Plot::new(&title(results, "latency"), "calls a second", "ms").logarithmic();
+    for program in results.samples.keys() {
+        for (what, dashed) in [("p50 ms", true), ("p99 ms", false)] {
+            let mut points: Vec<(f64, f64)> = names(results)
+                .iter()
+                .filter_map(|name| {
+                    let (rate, figure) = name.split_once(" a second: ")?;
+                    let value = median(&column(results, program, name))?;
+                    (figure == what).then_some((rate.parse().ok()?, value))
+                })
+                .collect();
+            points.sort_by(|a, b| a.0.total_cmp(&b.0));
+            let name = format!("{program}, {what}");
+            plot.series.push(Series { name, second: *program == "etcd", dashed, points });
+        }
+    }
+    plot.series.iter().any(|series| series.points.len() > 1).then_some(plot)
+}
+
+/// Memory over the first run of each, of cells that take a while.
+fn memory(results: &Results) -> Option<Plot> {
+    if !results.cell.heavy {
+        return None;
+    }
+    let mut plot = Plot::new(&title(results, "memory"), "seconds", "MiB");
+    for (program, samples) in &results.samples {
+        let points = samples.first()?.memory.clone();
+        let (name, second) = ((*program).to_owned(), *program == "etcd");
+        plot.series.push(Series { name, second, dashed: false, points });
+    }
+    plot.series.iter().any(|series| series.points.len() > 1).then_some(plot)
+}
+
+fn title(results: &Results, what: &str) -> String {
+    format!("{}: {} ({what})", results.cell.id, results.cell.title)
 }
 
 #[cfg(test)]
@@ -106,11 +236,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn medians_and_intervals() {
-        assert_eq!(median(&[3.0, 1.0, 2.0]), Some(2.0));
-        assert_eq!(median(&[1.0, 2.0]), Some(1.5));
-        assert_eq!(median(&[]), None);
-        let (low, high) = interval(&[1.0, 1.0, 1.0], &[2.0, 2.0, 2.0]);
-        assert_eq!((low, high), (0.5, 0.5));
+    fn nearness_to_a_limit() {
+        assert_eq!(part_text("ops per second", &[50.0], &[100.0]), "50 %");
+        assert_eq!(part_text("p50 ms", &[2.0], &[1.0]), "50 %");
     }
 }

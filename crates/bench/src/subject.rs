@@ -4,10 +4,17 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
+use crate::connection::Connection;
+use crate::load::{self, Outcome, Plan};
 use crate::process::{Place, Process, Program, Usage};
+use crate::workload::{self, Work};
 
+/// How long a single call may take.
+const ASK_PATIENCE: Duration = Duration::from_secs(120);
+/// How long a start on much data may take.
+const RESTART_PATIENCE: Duration = Duration::from_secs(120);
 /// How long a start may take.
 const START_PATIENCE: Duration = Duration::from_secs(30);
 
@@ -16,7 +23,7 @@ pub(crate) struct Subject {
     members: Vec<Process>,
     /// Where the leader was when last looked for.
     leader: usize,
-    _directory: tempfile::TempDir,
+    directory: tempfile::TempDir,
 }
 
 impl Subject {
@@ -32,7 +39,7 @@ impl Subject {
         let cluster = pairs.join(",");
         let start = |place: &Place| Process::start(program, place, &cluster);
         let members = places.iter().map(start).collect::<Result<_>>()?;
-        let mut subject = Self { members, leader: 0, _directory: directory };
+        let mut subject = Self { members, leader: 0, directory };
         subject.wait_healthy()?;
         Ok(subject)
     }
@@ -60,6 +67,11 @@ impl Subject {
         self.members[self.leader].address()
     }
 
+    /// Where a member's files are.
+    pub(crate) fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
     /// Every member's address.
     pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
         self.members.iter().map(Process::address).collect()
@@ -78,14 +90,69 @@ impl Subject {
     }
 
     /// What all members used so far, together.
-    pub(crate) fn usage(&self) -> Result<Usage> {
+    pub(crate) fn usage(&self, count_syncs: bool) -> Result<Usage> {
         let mut sum = Usage::default();
         for member in &self.members {
-            let one = member.usage()?;
+            let one = member.usage(count_syncs)?;
             sum.cpu_us += one.cpu_us;
             sum.written_bytes += one.written_bytes;
+            sum.syncs += one.syncs;
+            sum.io_calls += one.io_calls;
         }
         Ok(sum)
+    }
+
+    /// Process ids of the members.
+    pub(crate) fn ids(&self) -> Vec<u32> {
+        self.members.iter().map(Process::id).collect()
+    }
+
+    /// One call on a connection of its own; a refusal is an error.
+    pub(crate) fn once(&self, mut work: impl Work) -> Result<Outcome> {
+        load::run(&[self.address()], &mut work, Plan::calls(1, 1, 1))?.all_right()
+    }
+
+    /// One call, and its answer decoded.
+    pub(crate) fn ask<A: prost::Message + Default>(
+        &self,
+        method: &str,
+        message: &impl prost::Message,
+    ) -> Result<A> {
+        self.ask_as(None, method, message)
+    }
+
+    /// The same by somebody who logged in.
+    pub(crate) fn ask_as<A: prost::Message + Default>(
+        &self,
+        token: Option<&str>,
+        method: &str,
+        message: &impl prost::Message,
+    ) -> Result<A> {
+        let mut connection = Connection::open(self.address())?;
+        let block = workload::block(method, token);
+        connection.call(&block, &message.encode_to_vec(), 0, Instant::now());
+        let mut answer = None;
+        let since = Instant::now();
+        while answer.is_none() {
+            ensure!(since.elapsed() < ASK_PATIENCE, "{method} was not answered");
+            connection.flush()?;
+            connection.receive(&mut |got| {
+                answer = Some(got.ok.then(|| A::decode(got.message)));
+            })?;
+            std::thread::sleep(Duration::from_micros(200));
+        }
+        Ok(answer.flatten().with_context(|| format!("{method} was refused"))??)
+    }
+
+    /// Stops the leader as a service manager would, starts it again and waits for the first
+    /// linearizable read; gives the time from start to read.
+    pub(crate) fn stop_and_restart(&mut self) -> Result<Duration> {
+        let leader = self.leader();
+        leader.stop()?;
+        let started = Instant::now();
+        leader.restart()?;
+        leader.wait_healthy(RESTART_PATIENCE)?;
+        Ok(started.elapsed())
     }
 
     /// kill -9 of the leader, start again on the same directory, and wait for the first
@@ -95,7 +162,7 @@ impl Subject {
         leader.kill()?;
         let started = Instant::now();
         leader.restart()?;
-        leader.wait_healthy(Duration::from_secs(120))?;
+        leader.wait_healthy(RESTART_PATIENCE)?;
         Ok(started.elapsed())
     }
 }

@@ -1,100 +1,177 @@
 //! What the calls say: keys and values from a seed, messages encoded outside the server's time.
 
-use ketch_proto::etcdserverpb::{PutRequest, RangeRequest};
-use prost::Message;
+mod kv;
+mod mixed;
+mod txn;
 
+use std::time::Instant;
+
+use crate::connection::Answer;
 use crate::frames;
 
-/// A stream of requests for one method.
-pub(crate) struct Workload {
+pub(crate) use kv::{Keys, Puts, Ranges};
+pub(crate) use mixed::Mixed;
+pub(crate) use txn::{Big, Creates, Updates};
+
+/// The next call.
+#[derive(Debug, Default)]
+pub(crate) struct Request {
+    /// Which of [`Work::blocks`] heads it.
+    pub(crate) block: usize,
+    /// The encoded message; the buffer is used again.
+    pub(crate) message: Vec<u8>,
+    /// Comes back with the answer.
+    pub(crate) tag: u64,
+}
+
+/// A stream of calls, and a judge of their answers.
+pub(crate) trait Work: Send {
+    /// The encoded headers of the methods it calls.
+    fn blocks(&self) -> &[Vec<u8>];
+    /// Makes the next call.
+    fn next(&mut self, request: &mut Request);
+    /// Whether a message that came is what was asked for.
+    fn check(&mut self, answer: &Answer<'_>) -> bool;
+}
+
+/// The same message each time, to one method; any answer of some size is right.
+pub(crate) struct Fixed {
     block: Vec<u8>,
-    kind: Kind,
-    random: u64,
-    made: u64,
+    message: Vec<u8>,
+    bytes_min: u64,
 }
 
+impl Fixed {
+    /// `method` is as in `KV/Range`.
+    pub(crate) fn new(method: &str, message: &impl prost::Message) -> Self {
+        Self::with_token(method, message, None)
+    }
+
+    /// As somebody who logged in.
+    pub(crate) fn with_token(
+        method: &str,
+        message: &impl prost::Message,
+        token: Option<&str>,
+    ) -> Self {
+        let message = message.encode_to_vec();
+        Self { block: block(method, token), message, bytes_min: 0 }
+    }
+
+    /// Answers with fewer bytes are wrong.
+    pub(crate) fn at_least(mut self, bytes: u64) -> Self {
+        self.bytes_min = bytes;
+        self
+    }
+}
+
+impl Work for Fixed {
+    fn blocks(&self) -> &[Vec<u8>] {
+        std::slice::from_ref(&self.block)
+    }
+
+    fn next(&mut self, request: &mut Request) {
+        request.message.clone_from(&self.message);
+    }
+
+    fn check(&mut self, answer: &Answer<'_>) -> bool {
+        answer.bytes >= self.bytes_min
+    }
+}
+
+/// The headers of a call; `method` is as in `KV/Range`.
+pub(crate) fn block(method: &str, token: Option<&str>) -> Vec<u8> {
+    frames::header_block(&format!("/etcdserverpb.{method}"), token)
+}
+
+/// xorshift64: the seed decides everything.
 #[derive(Clone, Debug)]
-enum Kind {
-    Put { value_bytes: usize, unique: bool, keys: u64 },
-    Range { serializable: bool, keys: u64 },
-    Fixed(Vec<u8>),
-}
+pub(crate) struct Random(u64);
 
-impl Workload {
-    /// Puts of 16-byte keys: new ones, numbered from `first`, or drawn from `keys`.
-    pub(crate) fn puts(seed: u64, value_bytes: usize, unique: bool, keys: u64, first: u64) -> Self {
-        let kind = Kind::Put { value_bytes, unique, keys };
-        Self { made: first, ..Self::new("/etcdserverpb.KV/Put", kind, seed) }
+impl Random {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
     }
 
-    /// Reads of single keys out of those numbered below `keys`.
-    pub(crate) fn ranges(seed: u64, serializable: bool, keys: u64) -> Self {
-        Self::new("/etcdserverpb.KV/Range", Kind::Range { serializable, keys }, seed)
+    pub(crate) fn draw(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
     }
 
-    /// Every key at once, by `Range` or `RangeStream`.
-    pub(crate) fn list(method: &str) -> Self {
-        let all =
-            RangeRequest { key: vec![0].into(), range_end: vec![0].into(), ..Default::default() };
-        Self::fixed(&format!("/etcdserverpb.KV/{method}"), all.encode_to_vec())
-    }
-
-    /// The same message each time, to any method.
-    pub(crate) fn fixed(path: &str, message: Vec<u8>) -> Self {
-        Self::new(path, Kind::Fixed(message), 1)
-    }
-
-    fn new(path: &str, kind: Kind, seed: u64) -> Self {
-        Self { block: frames::header_block(path), kind, random: seed | 1, made: 0 }
-    }
-
-    /// The encoded header block of every call.
-    pub(crate) fn block(&self) -> &[u8] {
-        &self.block
-    }
-
-    /// Calls made so far, counted from the first number.
-    pub(crate) fn made(&self) -> u64 {
-        self.made
-    }
-
-    /// The next request, encoded.
-    pub(crate) fn next_message(&mut self) -> Vec<u8> {
-        let number = self.made;
-        self.made += 1;
-        match self.kind.clone() {
-            Kind::Put { value_bytes, unique, keys } => {
-                let number = if unique { number } else { self.draw() % keys };
-                let filler = self.draw();
-                let mut value = vec![0; value_bytes];
-                for (at, byte) in value.iter_mut().enumerate() {
-                    *byte = b'a' + ((filler >> (at % 56)) % 26) as u8;
-                }
-                let request = PutRequest {
-                    key: key(number).into(),
-                    value: value.into(),
-                    ..Default::default()
-                };
-                request.encode_to_vec()
-            }
-            Kind::Range { serializable, keys } => {
-                let key = key(self.draw() % keys).into();
-                RangeRequest { key, serializable, ..Default::default() }.encode_to_vec()
-            }
-            Kind::Fixed(message) => message,
-        }
-    }
-
-    /// xorshift64: the seed decides everything.
-    fn draw(&mut self) -> u64 {
-        self.random ^= self.random << 13;
-        self.random ^= self.random >> 7;
-        self.random ^= self.random << 17;
-        self.random
+    /// Below `end`.
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
+        self.draw() % end
     }
 }
 
 /// Key number `number`: 16 bytes, scattered over the key space, the same in every run.
-pub(crate) fn key(number: u64) -> Vec<u8> {
-    format!("{:016x}", number.wrapping_mul(0x9e37_79b9_7f4a_7c15)).into_bytes()
+pub(crate) fn key(number: u64) -> [u8; 16] {
+    hexadecimal(number.wrapping_mul(0x9e37_79b9_7f4a_7c15))
+}
+
+/// Key number `number`: 16 bytes, in order.
+pub(crate) fn ordered_key(number: u64) -> [u8; 16] {
+    hexadecimal(number)
+}
+
+fn hexadecimal(number: u64) -> [u8; 16] {
+    std::array::from_fn(|at| b"0123456789abcdef"[(number >> (60 - 4 * at)) as usize & 15])
+}
+
+/// Values of one size, with the time at their front if somebody wants to know it.
+pub(crate) struct Values {
+    bytes: usize,
+    random: Random,
+    epoch: Option<Instant>,
+}
+
+impl Values {
+    fn new(bytes: usize, seed: u64) -> Self {
+        Self { bytes, random: Random::new(seed), epoch: None }
+    }
+
+    fn next(&mut self) -> Vec<u8> {
+        let mut value = vec![0; self.bytes];
+        fill(&mut value, self.random.draw());
+        if let Some(epoch) = self.epoch {
+            stamp(&mut value, epoch.elapsed().as_micros() as u64);
+        }
+        value
+    }
+}
+
+/// Fills a value with letters that do not repeat much.
+pub(crate) fn fill(value: &mut [u8], filler: u64) {
+    for (at, byte) in value.iter_mut().enumerate() {
+        *byte = b'a' + ((filler >> (at % 56)) % 26) as u8;
+    }
+}
+
+/// Writes a time, in microseconds, to the front of a value.
+pub(crate) fn stamp(value: &mut [u8], us: u64) {
+    if let Some(front) = value.get_mut(..16) {
+        front.copy_from_slice(&hexadecimal(us));
+    }
+}
+
+/// The time at the front of a value.
+pub(crate) fn stamp_of(value: &[u8]) -> Option<u64> {
+    let front = std::str::from_utf8(value.get(..16)?).ok()?;
+    u64::from_str_radix(front, 16).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys() {
+        assert_eq!(&ordered_key(0xab), b"00000000000000ab");
+        assert_eq!(&key(1), b"9e3779b97f4a7c15");
+        let mut value = [b'z'; 20];
+        assert_eq!(stamp_of(&value), None);
+        stamp(&mut value, 77);
+        assert_eq!(stamp_of(&value), Some(77));
+    }
 }

@@ -1,0 +1,43 @@
+//! Everything, for machines: every run, whatever the machine did meanwhile.
+
+use serde_json::{Value, json};
+
+use super::About;
+use crate::run::{Results, Sample};
+
+pub(super) fn report(about: &About, all: &[Results]) -> Value {
+    json!({
+        "commit": about.commit,
+        "ketch": about.ketch,
+        "peer": about.peer,
+        "placement": about.placement,
+        "scale": about.scale,
+        "machine": about.machine,
+        "bounds": about.bounds,
+        "minutes": about.minutes,
+        "cells": all.iter().map(cell).collect::<Vec<_>>(),
+    })
+}
+
+fn cell(results: &Results) -> Value {
+    let samples = |samples: &Vec<Sample>| samples.iter().map(sample).collect::<Vec<_>>();
+    let by_program = results.samples.iter().map(|(program, all)| (*program, samples(all)));
+    json!({
+        "id": results.cell.id,
+        "title": results.cell.title,
+        "samples": by_program.collect::<std::collections::BTreeMap<_, _>>(),
+        "failures": results.failures,
+        "limits": results.limits,
+    })
+}
+
+fn sample(sample: &Sample) -> Value {
+    json!({
+        "figures": sample.figures,
+        "seconds": sample.seconds,
+        "before": sample.before.json(),
+        "after": sample.after.json(),
+        "unsteady": sample.unsteady(),
+        "memory_mib": sample.memory,
+    })
+}

@@ -1,0 +1,205 @@
+//! The runner: pairs interleaved, the machine probed around every run, nothing left out.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+
+use crate::cells::{Bench, Cell, Figures, Needs, Unsupported, VALUE_BYTES};
+use crate::machine::{Bounds, Calibration};
+use crate::process::{self, Program};
+use crate::scale::Scale;
+use crate::subject::Subject;
+
+/// Pause between two looks at the memory of a server.
+const MEMORY_PERIOD: Duration = Duration::from_millis(100);
+
+/// One run of one cell on one program.
+pub(crate) struct Sample {
+    pub(crate) figures: Figures,
+    pub(crate) before: Calibration,
+    pub(crate) after: Calibration,
+    pub(crate) seconds: f64,
+    /// Seconds since the cell began, and MiB of all members.
+    pub(crate) memory: Vec<(f64, f64)>,
+}
+
+impl Sample {
+    /// Whether the machine changed meanwhile.
+    pub(crate) fn unsteady(&self) -> bool {
+        self.before.moved(&self.after)
+    }
+}
+
+/// All runs of one cell.
+pub(crate) struct Results {
+    pub(crate) cell: Cell,
+    /// By program, in the order they ran.
+    pub(crate) samples: BTreeMap<&'static str, Vec<Sample>>,
+    /// Why a program has none, or fewer.
+    pub(crate) failures: BTreeMap<&'static str, String>,
+    pub(crate) limits: Vec<Figures>,
+}
+
+/// What is run, and where.
+pub(crate) struct Runner<'a> {
+    pub(crate) ketch: Program,
+    /// What to compare with.
+    pub(crate) peer: Option<Program>,
+    pub(crate) base: &'a Path,
+    pub(crate) scale: Scale,
+    pub(crate) bounds: Bounds,
+    pub(crate) started: Instant,
+}
+
+impl Runner<'_> {
+    /// Runs the cells, and hands over the results of each batch as they are there.
+    pub(crate) fn run(&self, cells: &[Cell], done: &mut dyn FnMut(&Results)) -> Vec<Results> {
+        let mut all = Vec::new();
+        let mut finished = 0;
+        for batch in cells.chunk_by(|a, b| a.needs == b.needs && shares(a.needs)) {
+            let results = self.batch(batch, finished, cells.len());
+            results.iter().for_each(&mut *done);
+            finished += batch.len();
+            all.extend(results);
+        }
+        all
+    }
+
+    /// ketch, etcd, etcd, ketch, so many times; half of it for long cells in a hurry.
+    fn order(&self, batch: &[Cell]) -> Vec<&Program> {
+        let Some(peer) = &self.peer else { return vec![&self.ketch; self.scale.rounds] };
+        if self.scale.heavy_once && batch.iter().any(|cell| cell.heavy) {
+            return vec![&self.ketch, peer];
+        }
+        [&self.ketch, peer, peer, &self.ketch].repeat(self.scale.rounds)
+    }
+
+    fn batch(&self, batch: &[Cell], finished: usize, total: usize) -> Vec<Results> {
+        let mut results: Vec<Results> = batch.iter().copied().map(Results::new).collect();
+        let order = self.order(batch);
+        for (turn, program) in order.iter().enumerate() {
+            let (ids, name) = (batch[0].id, program.name);
+            let minutes = self.started.elapsed().as_secs() / 60;
+            let seconds = self.started.elapsed().as_secs() % 60;
+            let (turns, at) = (order.len(), finished + 1);
+            eprintln!(
+                "{minutes:2}:{seconds:02}  cell {at} of {total}: {ids}, {} of {turns}: {name}",
+                turn + 1
+            );
+            if let Err(error) = self.turn(program, &mut results) {
+                for one in &mut results {
+                    one.fail(program.name, &error);
+                }
+            }
+            if turn % 4 == 0 {
+                self.limits(&mut results);
+            }
+        }
+        results
+    }
+
+    fn limits(&self, results: &mut [Results]) {
+        for one in results {
+            let limit = one.cell.limit;
+            match limit.measure(self.scale, &self.bounds, self.ketch.core, self.base) {
+                Ok(figures) => one.limits.push(figures),
+                Err(error) => one.fail("limit", &error),
+            }
+        }
+    }
+
+    /// All cells of a batch on one program.
+    fn turn(&self, program: &Program, results: &mut [Results]) -> Result<()> {
+        let needs = results[0].cell.needs;
+        let members = if let Needs::Fresh { members } = needs { members } else { 1 };
+        let mut bench = Bench {
+            subject: Subject::start(program, self.base, members)?,
+            program,
+            base: self.base,
+            scale: self.scale,
+            filled: Figures::new(),
+        };
+        match needs {
+            Needs::Fresh { .. } => {}
+            Needs::Rows => {
+                bench.fill(self.scale.rows, VALUE_BYTES)?;
+            }
+            Needs::Million => bench.fill_million()?,
+        }
+        for one in results {
+            match self.sample(&mut bench, one.cell) {
+                Ok(sample) => one.samples.entry(program.name).or_default().push(sample),
+                Err(error) => one.fail(program.name, &error),
+            }
+        }
+        Ok(())
+    }
+
+    fn sample(&self, bench: &mut Bench<'_>, cell: Cell) -> Result<Sample> {
+        let before = Calibration::take(self.base)?;
+        let since = Instant::now();
+        let watch = MemoryWatch::start(bench.subject.ids());
+        let figures = (cell.run)(bench);
+        let memory = watch.finish();
+        let (figures, seconds) = (figures?, since.elapsed().as_secs_f64());
+        let after = Calibration::take(self.base)?;
+        Ok(Sample { figures, before, after, seconds, memory })
+    }
+}
+
+/// Whether cells of this need run one after the other on the same data.
+fn shares(needs: Needs) -> bool {
+    !matches!(needs, Needs::Fresh { .. })
+}
+
+impl Results {
+    fn new(cell: Cell) -> Self {
+        let (samples, failures) = (BTreeMap::new(), BTreeMap::new());
+        Self { cell, samples, failures, limits: Vec::new() }
+    }
+
+    fn fail(&mut self, program: &'static str, error: &anyhow::Error) {
+        let text = match error.downcast_ref::<Unsupported>() {
+            Some(unsupported) => unsupported.to_string(),
+            None => format!("failed: {error:#}"),
+        };
+        eprintln!("       {} on {program}: {text}", self.cell.id);
+        self.failures.insert(program, text);
+    }
+}
+
+/// Looks at the memory of processes while they live.
+struct MemoryWatch {
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<Vec<(f64, f64)>>,
+}
+
+impl MemoryWatch {
+    fn start(ids: Vec<u32>) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let thread = std::thread::spawn(move || {
+            let since = Instant::now();
+            let mut seen = Vec::new();
+            while !stopped.load(Ordering::Relaxed) {
+                let now = ids.iter().map(|id| process::memory(*id).map(|(now, _)| now));
+                if let Ok(sum) = now.sum::<Result<f64>>() {
+                    seen.push((since.elapsed().as_secs_f64(), sum / 1024.0 / 1024.0));
+                }
+                std::thread::sleep(MEMORY_PERIOD);
+            }
+            seen
+        });
+        Self { stop, thread }
+    }
+
+    fn finish(self) -> Vec<(f64, f64)> {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.join().unwrap_or_default()
+    }
+}
