@@ -1,6 +1,7 @@
 //! What is measured. Every cell gives figures by name; the ids are those of the benchmark matrix.
 
 mod cluster;
+mod lists;
 mod puts;
 mod reads;
 
@@ -112,6 +113,8 @@ pub(crate) const CELLS: &[Cell] = &[
     cell("R2c", "range, linearizable, 1000 clients on 100 connections", Needs::Rows, range_echo(100, 1000), |b| reads::single(b, 100, 1000, false)),
     cell("R4", "limit 1, count only, keys only over all rows, 4 clients", Needs::Rows, Limit::None, reads::wide),
     cell("R2m", "range, linearizable, 3 members, 100 clients of all members", THREE, range_echo(12, 100), cluster::reads),
+    cell("R3", "range of 500 rows of 1 KiB, 16 clients", FRESH, Limit::Loopback, lists::pages),
+    heavy("R5", "large list of 10 KB rows: unary, paged, streamed, 1 and 5 clients", FRESH, lists::large),
     heavy("F1", "leader killed: time without writes", THREE, cluster::failover),
     heavy("F3", "a follower frozen for 2 s under 1000 puts a second", THREE, cluster::frozen_follower),
 ];
