@@ -2,8 +2,10 @@
 
 mod cluster;
 mod lists;
+mod mixed;
 mod puts;
 mod reads;
+mod txns;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -115,6 +117,10 @@ pub(crate) const CELLS: &[Cell] = &[
     cell("R2m", "range, linearizable, 3 members, 100 clients of all members", THREE, range_echo(12, 100), cluster::reads),
     cell("R3", "range of 500 rows of 1 KiB, 16 clients", FRESH, Limit::Loopback, lists::pages),
     heavy("R5", "large list of 10 KB rows: unary, paged, streamed, 1 and 5 clients", FRESH, lists::large),
+    cell("T1", "create if absent, 1 KiB, 64 and 500 clients", FRESH, put_echo(10, 64), txns::create),
+    cell("T2", "update if unchanged, 1 KiB, 5 % conflicts, 64 and 500 clients", FRESH, put_echo(10, 64), txns::update),
+    cell("T3", "transactions of 128 puts, flat and nested, 16 clients", FRESH, Limit::None, txns::big),
+    heavy("M1", "mixed trace of a control plane with 50 watches, rising rate", FRESH, mixed::trace),
     heavy("F1", "leader killed: time without writes", THREE, cluster::failover),
     heavy("F3", "a follower frozen for 2 s under 1000 puts a second", THREE, cluster::frozen_follower),
 ];
