@@ -6,6 +6,7 @@ mod mixed;
 mod puts;
 mod reads;
 mod txns;
+mod watches;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -121,6 +122,10 @@ pub(crate) const CELLS: &[Cell] = &[
     cell("T2", "update if unchanged, 1 KiB, 5 % conflicts, 64 and 500 clients", FRESH, put_echo(10, 64), txns::update),
     cell("T3", "transactions of 128 puts, flat and nested, 16 clients", FRESH, Limit::None, txns::big),
     heavy("M1", "mixed trace of a control plane with 50 watches, rising rate", FRESH, mixed::trace),
+    heavy("W1", "fan-out to 1 .. 10,000 watchers of everything", FRESH, watches::fan_out),
+    heavy("W2", "many watchers of one key each, 1000 puts a second", FRESH, watches::single_keys),
+    heavy("W3", "100 stalled watchers and a fast one, 5000 puts a second", FRESH, watches::stalled),
+    heavy("W4", "replay from an old revision to 100 watchers", FRESH, watches::replay),
     heavy("F1", "leader killed: time without writes", THREE, cluster::failover),
     heavy("F3", "a follower frozen for 2 s under 1000 puts a second", THREE, cluster::frozen_follower),
 ];
