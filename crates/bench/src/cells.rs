@@ -1,6 +1,7 @@
 //! What is measured. Every cell gives figures by name; the ids are those of the benchmark matrix.
 
 mod cluster;
+mod leases;
 mod lists;
 mod mixed;
 mod puts;
@@ -126,6 +127,8 @@ pub(crate) const CELLS: &[Cell] = &[
     heavy("W2", "many watchers of one key each, 1000 puts a second", FRESH, watches::single_keys),
     heavy("W3", "100 stalled watchers and a fast one, 5000 puts a second", FRESH, watches::stalled),
     heavy("W4", "replay from an old revision to 100 watchers", FRESH, watches::replay),
+    cell("L1", "keep-alives of leases, 1000 streams on 100 connections", FRESH, put_echo(100, 1000), leases::keep_alive),
+    heavy("L2", "leases: grant, attach, revoke; expiry of all at once", FRESH, leases::storm),
     heavy("F1", "leader killed: time without writes", THREE, cluster::failover),
     heavy("F3", "a follower frozen for 2 s under 1000 puts a second", THREE, cluster::frozen_follower),
 ];
