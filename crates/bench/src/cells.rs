@@ -6,6 +6,7 @@ mod lists;
 mod mixed;
 mod puts;
 mod reads;
+mod space;
 mod txns;
 mod watches;
 
@@ -129,6 +130,8 @@ pub(crate) const CELLS: &[Cell] = &[
     heavy("W4", "replay from an old revision to 100 watchers", FRESH, watches::replay),
     cell("L1", "keep-alives of leases, 1000 streams on 100 connections", FRESH, put_echo(100, 1000), leases::keep_alive),
     heavy("L2", "leases: grant, attach, revoke; expiry of all at once", FRESH, leases::storm),
+    heavy("C1", "compaction under 5000 puts a second, a tenth kept", FRESH, space::compaction),
+    heavy("C2", "defragment, half of it free, under puts, reads and a watch", FRESH, space::defragment),
     heavy("F1", "leader killed: time without writes", THREE, cluster::failover),
     heavy("F3", "a follower frozen for 2 s under 1000 puts a second", THREE, cluster::frozen_follower),
 ];
