@@ -3,6 +3,7 @@
 mod cluster;
 mod leases;
 mod lists;
+mod million;
 mod mixed;
 mod puts;
 mod reads;
@@ -132,6 +133,11 @@ pub(crate) const CELLS: &[Cell] = &[
     heavy("L2", "leases: grant, attach, revoke; expiry of all at once", FRESH, leases::storm),
     heavy("C1", "compaction under 5000 puts a second, a tenth kept", FRESH, space::compaction),
     heavy("C2", "defragment, half of it free, under puts, reads and a watch", FRESH, space::defragment),
+    heavy("S4", "bytes and syncs while a million keys are put", Needs::Million, million::bytes),
+    heavy("S2", "memory with a million keys", Needs::Million, million::memory),
+    heavy("R6", "list of a million keys", Needs::Million, million::list),
+    heavy("S3", "snapshot of a million keys under 500 puts a second", Needs::Million, million::snapshot),
+    heavy("S1", "restart with a million keys, clean and after kill -9", Needs::Million, million::restart),
     heavy("F1", "leader killed: time without writes", THREE, cluster::failover),
     heavy("F3", "a follower frozen for 2 s under 1000 puts a second", THREE, cluster::frozen_follower),
 ];

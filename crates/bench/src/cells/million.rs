@@ -1,0 +1,139 @@
+//! S1 to S4, R6: a member with a million keys.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use ketch_proto::etcdserverpb::{RangeRequest, SnapshotRequest};
+
+use super::{Bench, Figures, KEY_BYTES, MIB, VALUE_BYTES, everything, figures};
+use crate::load::{self, Plan};
+use crate::workload::{Fixed, Keys, Puts};
+
+impl Bench<'_> {
+    fn user_bytes(&self) -> f64 {
+        self.scale.million as f64 * (VALUE_BYTES + KEY_BYTES) as f64
+    }
+
+    /// Puts the keys in; what that cost is what S4 tells.
+    pub(crate) fn fill_million(&mut self) -> Result<()> {
+        let keys = self.scale.million;
+        let before = self.subject.usage(false)?;
+        let (outcome, used) = self.fill(keys, VALUE_BYTES)?;
+        std::thread::sleep(Duration::from_secs(2));
+        let after = self.subject.usage(false)?;
+        let written = after.written_bytes - before.written_bytes;
+        self.filled = super::common(&outcome, used, "");
+        self.filled.insert("keys".to_owned(), keys as f64);
+        self.filled.insert("bytes written per user byte".to_owned(), written / self.user_bytes());
+        let on_disk = size_of(&self.subject.directory().join("m1").join("data"))?;
+        self.filled.insert("bytes on disk per user byte".to_owned(), on_disk / self.user_bytes());
+        self.ensure_put_once(keys)
+    }
+}
+
+/// Blocks that the files of a directory take, in bytes.
+fn size_of(directory: &std::path::Path) -> Result<f64> {
+    use std::os::unix::fs::MetadataExt;
+    let mut sum = 0.0;
+    for entry in std::fs::read_dir(directory)? {
+        let entry = entry?;
+        let metadata = entry.metadata()?;
+        sum += if metadata.is_dir() {
+            size_of(&entry.path())?
+        } else {
+            metadata.blocks() as f64 * 512.0
+        };
+    }
+    Ok(sum)
+}
+
+/// S4: measured while the keys were put in.
+pub(super) fn bytes(bench: &mut Bench<'_>) -> Result<Figures> {
+    Ok(bench.filled.clone())
+}
+
+/// S2: at rest, and with more versions.
+pub(super) fn memory(bench: &mut Bench<'_>) -> Result<Figures> {
+    let keys = bench.scale.million;
+    let idle = bench.rss_mib()?;
+    // A second round of a tenth of the keys stands for the rest: memory grows with revisions.
+    bench.fill_with(&mut Puts::new(91, VALUE_BYTES, Keys::New(0)), keys / 10)?;
+    std::thread::sleep(Duration::from_secs(1));
+    let grown = bench.rss_mib()? - idle;
+    Ok(figures([
+        ("keys", keys as f64),
+        ("idle RSS MiB", idle),
+        ("RSS bytes per key beyond the value", idle * MIB / keys as f64 - VALUE_BYTES as f64),
+        ("RSS MiB more after a tenth was put again", grown),
+        ("RSS MiB at five versions, from that", idle + 40.0 * grown),
+    ]))
+}
+
+/// R6: everything at once.
+pub(super) fn list(bench: &mut Bench<'_>) -> Result<Figures> {
+    let mut all = Figures::new();
+    for method in ["RangeStream", "Range"] {
+        let idle = bench.rss_mib()?;
+        bench.subject.leader().reset_peak()?;
+        let work =
+            Fixed::new(&format!("KV/{method}"), &everything()).at_least(bench.user_bytes() as u64);
+        let outcome = bench.subject.once(work)?;
+        let peak = bench.subject.leader().memory()?.1 / MIB - idle;
+        all.insert(format!("{method}: s"), outcome.elapsed.as_secs_f64());
+        all.insert(format!("{method}: peak above idle MiB"), peak);
+    }
+    Ok(all)
+}
+
+/// S3: a backup while puts go on.
+pub(super) fn snapshot(bench: &mut Bench<'_>) -> Result<Figures> {
+    let at = bench.at();
+    let puts = |duration| -> Result<f64> {
+        let mut work = Puts::new(93, VALUE_BYTES, Keys::Among(1000));
+        let outcome = load::run(&at, &mut work, Plan::open(2, 500.0, duration))?;
+        Ok(outcome.all_right()?.quantile_ms(0.99))
+    };
+    let alone = puts(Duration::from_secs(1))?;
+    let idle = bench.rss_mib()?;
+    bench.subject.leader().reset_peak()?;
+    let subject = &bench.subject;
+    let (with, outcome) = std::thread::scope(|scope| -> Result<_> {
+        let load = scope.spawn(|| puts(Duration::from_secs(2)));
+        std::thread::sleep(Duration::from_millis(200));
+        let work = Fixed::new("Maintenance/Snapshot", &SnapshotRequest {});
+        let outcome = subject.once(work)?;
+        let with = load.join().map_err(|_| anyhow::anyhow!("the puts panicked"))??;
+        Ok((with, outcome))
+    })?;
+    let bytes = outcome.received_bytes as f64;
+    ensure!(bytes > bench.user_bytes(), "the snapshot has {bytes} bytes");
+    let seconds = outcome.elapsed.as_secs_f64();
+    Ok(figures([
+        ("s", seconds),
+        ("MiB per second", bytes / MIB / seconds),
+        ("bytes per user byte", bytes / bench.user_bytes()),
+        ("peak above idle MiB", bench.subject.leader().memory()?.1 / MIB - idle),
+        ("put p99 ms without", alone),
+        ("put p99 ms with", with),
+    ]))
+}
+
+/// S1: until the first linearizable read.
+pub(super) fn restart(bench: &mut Bench<'_>) -> Result<Figures> {
+    let killed = bench.subject.crash_and_restart()?;
+    std::thread::sleep(Duration::from_secs(1));
+    let rss = bench.rss_mib()?;
+    let keys = bench.count()?.0;
+    ensure!(keys.cast_unsigned() >= bench.scale.million, "{keys} keys are left");
+    let since = Instant::now();
+    bench.subject.once(Fixed::new("KV/Range", &RangeRequest { limit: 1, ..everything() }))?;
+    let read = since.elapsed();
+    let clean = bench.subject.stop_and_restart()?;
+    Ok(figures([
+        ("keys", bench.scale.million as f64),
+        ("after kill -9: s", killed.as_secs_f64()),
+        ("after a clean stop: s", clean.as_secs_f64()),
+        ("RSS MiB after", rss),
+        ("a read then: ms", read.as_secs_f64() * 1e3),
+    ]))
+}
