@@ -5,6 +5,7 @@ mod leases;
 mod lists;
 mod million;
 mod mixed;
+mod overload;
 mod puts;
 mod reads;
 mod space;
@@ -139,6 +140,7 @@ pub(crate) const CELLS: &[Cell] = &[
     heavy("S3", "snapshot of a million keys under 500 puts a second", Needs::Million, million::snapshot),
     heavy("S1", "restart with a million keys, clean and after kill -9", Needs::Million, million::restart),
     heavy("F1", "leader killed: time without writes", THREE, cluster::failover),
+    heavy("F2", "twice the load it can take, then half", FRESH, overload::twice),
     heavy("F3", "a follower frozen for 2 s under 1000 puts a second", THREE, cluster::frozen_follower),
 ];
 

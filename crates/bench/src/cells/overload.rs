@@ -1,0 +1,73 @@
+//! F2: more than the server can take, for a while.
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+
+use super::{Bench, Figures, MIB, VALUE_BYTES, figures};
+use crate::load::{self, Completion, Plan, Pressure};
+use crate::workload::{Keys, Puts};
+
+/// A call answered within this is served; after the overload all must be again.
+const SERVED_US: u32 = 100_000;
+const BUCKET_MS: u32 = 100;
+
+/// Finds the peak, offers twice of it, then half.
+pub(super) fn twice(bench: &mut Bench<'_>) -> Result<Figures> {
+    let mut work = Puts::new(95, VALUE_BYTES, Keys::New(0));
+    load::run(&bench.at(), &mut work, Plan::closed(10, 100, bench.scale.warm_up))?;
+    let peak =
+        load::run(&bench.at(), &mut work, Plan::closed(50, 500, bench.scale.measured))?.rate();
+    let overload = bench.scale.overload;
+    let idle = bench.rss_mib()?;
+    bench.subject.leader().reset_peak()?;
+    let pressure = Pressure::Open { per_second: 2.0 * peak, then: Some((overload, peak / 2.0)) };
+    let duration = overload * 2;
+    let plan = Plan { pressure, ..Plan::closed(50, 0, duration) };
+    let outcome = load::run(&bench.at(), &mut work, plan)?;
+    ensure!(outcome.wrong == 0, "{} answers were wrong", outcome.wrong);
+    let (count, _) = bench.count()?;
+    let acknowledged = outcome.answered.cast_signed();
+    ensure!(count >= acknowledged, "{acknowledged} puts were answered and {count} are there");
+    let change_ms = u32::try_from(overload.as_millis()).unwrap_or(u32::MAX);
+    let good = outcome.completions.iter().filter(|done| ended_ms(done) < change_ms).count();
+    let goodput = good as f64 / overload.as_secs_f64() / peak * 100.0;
+    Ok(figures([
+        ("peak per second", peak),
+        ("goodput % of peak", goodput),
+        ("recovery s", recovery(&outcome.completions, change_ms).as_secs_f64()),
+        ("refused %", percent(outcome.refused, outcome.answered)),
+        ("without answer %", percent(outcome.abandoned, outcome.answered)),
+        ("p50 ms", outcome.quantile_ms(0.5)),
+        ("peak RSS MiB above idle", bench.subject.leader().memory()?.1 / MIB - idle),
+    ]))
+}
+
+fn ended_ms(done: &Completion) -> u32 {
+    done.intended_ms.saturating_add(done.latency_us / 1000)
+}
+
+fn percent(part: u64, others: u64) -> f64 {
+    part as f64 / (part + others).max(1) as f64 * 100.0
+}
+
+/// From the end of the overload until the last bucket of calls with a late answer among them.
+fn recovery(completions: &[Completion], change_ms: u32) -> Duration {
+    let late = |done: &&Completion| done.latency_us > SERVED_US && done.intended_ms >= change_ms;
+    let last = completions.iter().filter(late).map(|done| done.intended_ms - change_ms).max();
+    let buckets = last.map_or(0, |ms| ms / BUCKET_MS + 1);
+    Duration::from_millis(u64::from(buckets * BUCKET_MS))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn recovery_is_the_last_late_call() {
+        let done = |intended_ms, latency_us| Completion { intended_ms, latency_us };
+        let calls = [done(10, 900_000), done(1040, 200_000), done(1120, 50)];
+        assert_eq!(recovery(&calls, 1000), Duration::from_millis(100));
+        assert_eq!(recovery(&calls[..1], 1000), Duration::ZERO);
+    }
+}
