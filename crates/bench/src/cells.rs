@@ -9,6 +9,7 @@ mod overload;
 mod puts;
 mod reads;
 mod space;
+mod storm;
 mod txns;
 mod watches;
 
@@ -142,6 +143,7 @@ pub(crate) const CELLS: &[Cell] = &[
     heavy("F1", "leader killed: time without writes", THREE, cluster::failover),
     heavy("F2", "twice the load it can take, then half", FRESH, overload::twice),
     heavy("F3", "a follower frozen for 2 s under 1000 puts a second", THREE, cluster::frozen_follower),
+    heavy("A1", "puts during a storm of 5000 logins a second", FRESH, storm::logins),
 ];
 
 /// What a load cost.
