@@ -1,5 +1,6 @@
 //! What is measured. Every cell gives figures by name; the ids are those of the benchmark matrix.
 
+mod audit;
 mod cluster;
 mod leases;
 mod lists;
@@ -144,6 +145,7 @@ pub(crate) const CELLS: &[Cell] = &[
     heavy("F2", "twice the load it can take, then half", FRESH, overload::twice),
     heavy("F3", "a follower frozen for 2 s under 1000 puts a second", THREE, cluster::frozen_follower),
     heavy("A1", "puts during a storm of 5000 logins a second", FRESH, storm::logins),
+    cell("A2", "puts with the audit log off and on", FRESH, Limit::None, audit::off_and_on),
 ];
 
 /// What a load cost.
