@@ -41,6 +41,8 @@ mod rust_client;
 mod smoke;
 mod tls_ctl;
 mod tls_peers;
+mod tls_peers_half_open;
+mod tls_peers_rotation;
 mod tls_peers_strangers;
 mod tls_server;
 mod tls_server_half_open;

@@ -4,9 +4,9 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use ketch_tests::cluster::{Cluster, PATIENCE, Papers, SeatPorts, can_run, member};
-use ketch_tests::process::Program;
+use ketch_tests::process::{Program, Start};
 use ketch_tls::authority::{Authority, Subject};
 
 const REJECTED: &str = "rejected connection on peer endpoint";
@@ -247,4 +247,32 @@ async fn a_voice_in_clear() -> Result<()> {
     let listed = "--initial-cluster=m0=http://$FRONT0,m1=http://$FRONT1,m2=https://$FRONT2";
     case.stranger = vec![listed.to_owned()];
     case.kept_out().await
+}
+
+/// Who cannot ask does not join, and says why it cannot.
+#[tokio::test]
+async fn a_newcomer_that_believes_nobody() -> Result<()> {
+    for kind in [Program::Etcd, Program::under_test()] {
+        if !can_run(&[kind]) {
+            return Ok(());
+        }
+        let papers = Papers::of_members(&Authority::new("ours"), 2)?;
+        papers.put("ca1.crt", Authority::new("other").pem())?;
+        let mut cluster =
+            Cluster::start_secured(&[Program::under_test()], &[], &papers.mutual()).await?;
+        let at = cluster.add(0, kind, true).await?;
+        let Start::Ended { status, log } = cluster.seat(at).member.try_start()? else {
+            bail!("{kind:?} joined");
+        };
+        ensure!(!status.success(), "{kind:?} ended with {status}");
+        let lines = [
+            "cannot fetch cluster info from peer urls",
+            "x509: certificate signed by unknown authority",
+        ];
+        for line in lines {
+            ensure!(log.contains(line), "{kind:?} does not say {line:?}: {log}");
+        }
+        cluster.finish()?;
+    }
+    Ok(())
 }

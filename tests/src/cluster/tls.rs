@@ -1,6 +1,6 @@
 //! What secures a cluster: certificates in a folder, and the flags that name them.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Result;
 use ketch_tls::authority::{Authority, Issued, Subject};
@@ -75,11 +75,6 @@ impl Papers {
     /// The same as text, for flags.
     pub fn text(&self, name: &str) -> String {
         self.path(name).display().to_string()
-    }
-
-    /// The folder.
-    pub fn folder(&self) -> &Path {
-        self.folder.path()
     }
 
     /// Puts a file in place as a whole.
