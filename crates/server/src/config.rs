@@ -145,7 +145,7 @@ pub(crate) struct Config {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Discovery {
     /// Another etcd cluster, `--discovery-endpoints`.
-    Service(DiscoveryService),
+    Service(Box<DiscoveryService>),
     /// SRV records of a domain, `--discovery-srv`.
     Srv {
         /// The domain.

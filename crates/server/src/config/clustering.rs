@@ -84,7 +84,7 @@ fn discovery(settings: &Settings, is_named: bool) -> Result<Option<Discovery>, C
     if !endpoints.is_empty() {
         let on = |name: &str| boolean(settings.get(name)).unwrap_or(false);
         let time = |name: &str| duration::parse(settings.get(name)).unwrap_or_default();
-        return Ok(Some(Discovery::Service(DiscoveryService {
+        return Ok(Some(Discovery::Service(Box::new(DiscoveryService {
             token: token.to_owned(),
             endpoints,
             files: Files {
@@ -100,7 +100,7 @@ fn discovery(settings: &Settings, is_named: bool) -> Result<Option<Discovery>, C
             request_timeout: time("discovery-request-timeout"),
             keepalive_time: time("discovery-keepalive-time"),
             keepalive_timeout: time("discovery-keepalive-timeout"),
-        })));
+        }))));
     }
     Ok((!domain.is_empty()).then(|| Discovery::Srv {
         domain: domain.to_owned(),
