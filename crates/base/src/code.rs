@@ -133,6 +133,7 @@ codes! {
     Canceled => Canceled, "etcdserver: request canceled";
     DeadlineExceeded => DeadlineExceeded, "etcdserver: context deadline exceeded";
     NoPasswordUser => Unknown, "auth: authentication failed, password was given for no password user";
+    PasswordTooLong => Unknown, "bcrypt: password length exceeds 72 bytes";
     UnknownMethod => Unknown, "etcdserver: unknown method";
     TimeoutLeaderTransfer => Unknown, "etcdserver: request timed out, leader transfer took too long";
     NotPrimary => Unknown, "not a primary lessor";

@@ -52,10 +52,10 @@ impl Passwords {
     /// A new hash, as base64.
     ///
     /// # Errors
-    /// As [`Passwords::matches`]; `InvalidAuthMgmt` for a password of more than 72 bytes.
+    /// As [`Passwords::matches`]; `PasswordTooLong` for a password of more than 72 bytes.
     pub(crate) async fn hash(&self, password: String) -> Result<String, Code> {
         if password.len() > PASSWORD_BYTES_MAX {
-            return Err(Code::InvalidAuthMgmt);
+            return Err(Code::PasswordTooLong);
         }
         let cost = self.cost;
         let hashed = self.run(move || {
@@ -108,6 +108,6 @@ mod tests {
         assert_eq!(passwords.matches("shut".to_owned(), hash).await, Ok(false));
         assert_eq!(passwords.matches("open".to_owned(), Bytes::new()).await, Ok(false));
         let long = "x".repeat(PASSWORD_BYTES_MAX + 1);
-        assert_eq!(passwords.hash(long).await, Err(Code::InvalidAuthMgmt));
+        assert_eq!(passwords.hash(long).await, Err(Code::PasswordTooLong));
     }
 }
