@@ -8,10 +8,14 @@ use ketch_auth::Caller;
 use ketch_auth::gate::{self, Request};
 use ketch_base::Code;
 use ketch_proto::etcdserverpb as pb;
+use ketch_proto::etcdserverpb::request_op::Request as Op;
 use ketch_proto::etcdserverpb::{InternalAuthenticateRequest, InternalRaftRequest};
 
 use super::Member;
 use super::kv::unexpected;
+
+/// What HTTP clients write before a token.
+const SCHEME: &[u8] = b"Bearer ";
 
 macro_rules! proposals {
     ($($name:ident($field:ident: $request:ident) -> $answer:ident($response:ident);)*) => {
@@ -70,11 +74,10 @@ macro_rules! proposals {
                 mut request: pb::AuthUserChangePasswordRequest,
             ) -> Result<pb::AuthUserChangePasswordResponse, Code> {
                 let password = std::mem::take(&mut request.password);
-                // Without one nobody can log in from then on (etcd).
-                request.hashed_password = match password.is_empty() {
-                    true => String::new(),
-                    false => self.passwords.hash(password).await?,
-                };
+                // Without one the hash is the one that came, or none that anybody matches (etcd).
+                if !password.is_empty() {
+                    request.hashed_password = self.passwords.hash(password).await?;
+                }
                 let request = InternalRaftRequest {
                     auth_user_change_password: Some(request),
                     ..Default::default()
@@ -139,16 +142,15 @@ impl Member {
         if quorum {
             self.linearize().await?;
         }
+        let before = self.auth.revision();
         match self.judge(credentials, &request).await {
-            Ok(caller) => {
-                let caller = caller.map(Arc::new);
-                Ok(Pass { caller, is_judged: true, is_linearized: quorum })
-            }
+            Ok(caller) => Ok(pass(caller, before, &request, quorum)),
             Err(code) if quorum || is_serializable(&request) => Err(code),
             Err(_) => {
                 self.linearize().await?;
-                let caller = self.judge(credentials, &request).await?.map(Arc::new);
-                Ok(Pass { caller, is_judged: true, is_linearized: true })
+                let before = self.auth.revision();
+                let caller = self.judge(credentials, &request).await?;
+                Ok(pass(caller, before, &request, true))
             }
         }
     }
@@ -178,6 +180,7 @@ impl Member {
             let named = |name: &str| Caller { user: name.to_owned(), revision };
             return Ok(credentials.common_name().map(named));
         };
+        let token = token.strip_prefix(SCHEME).unwrap_or(token);
         let token = std::str::from_utf8(token).map_err(|_| Code::InvalidAuthToken)?;
         let index = self.tokens.index_of(token).ok_or(Code::InvalidAuthToken)?;
         if index > self.progress.applied() {
@@ -241,6 +244,30 @@ impl Member {
             response.header = Some(self.complete(response.header));
             return Ok(response);
         }
+    }
+}
+
+/// `before` is the revision that the judgement was not older than.
+fn pass(caller: Option<Caller>, before: u64, request: &Request<'_>, is_linearized: bool) -> Pass {
+    let revision = |caller: &Caller| match is_of_its_moment(request) {
+        true => before,
+        false => caller.revision,
+    };
+    let caller = caller.map(|caller| Caller { revision: revision(&caller), ..caller });
+    Pass { caller: caller.map(Arc::new), is_judged: true, is_linearized }
+}
+
+/// What is read may be answered if nothing changed since the judgement, whatever revision the
+/// caller's token is of (etcd: leases, and transactions in transactions, which it does not read).
+fn is_of_its_moment(request: &Request<'_>) -> bool {
+    match request {
+        Request::LeaseTimeToLive(_) | Request::LeaseLeases | Request::LeaseKeepAlive(_) => true,
+        Request::Txn(txn) => {
+            let mut ops = txn.success.iter().chain(&txn.failure);
+            ops.any(|op| matches!(op.request, Some(Op::RequestTxn(_))))
+                && super::kv::reads_only(txn)
+        }
+        _ => false,
     }
 }
 
