@@ -138,7 +138,8 @@ async fn observe<P: Ports>(
     mut ends: Ends<P>,
 ) -> Result<(), Status> {
     tokio::select! {
-        outcome = tell_leaders(&*ports, &request.name, &outlet) => outcome.map_err(unknown),
+        // etcd ends the stream in good order even where the caller may not read the election.
+        _refusal = tell_leaders(&*ports, &request.name, &outlet) => Ok(()),
         status = ends.reached() => Err(status),
     }
 }
