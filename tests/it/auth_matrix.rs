@@ -1,208 +1,140 @@
-//! Who may do what: every call, nested and not, by every kind of caller, on the real etcd and on
-//! ketch. No answer may differ.
+//! Who may do what: every call, nested and not, by every kind of caller. The real etcd's answers
+//! are the committed table `golden/auth_matrix.txt`; neither ketch nor etcd may say otherwise.
+//!
+//! `KETCH_GOLDEN=write` writes the table anew from the real etcd.
 
 mod asks;
+mod callers;
+mod side;
+mod table;
 
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use asks::{Ask, Way, asks, root_only_asks};
-use bytes::Bytes;
-use ketch_proto::authpb::{Permission, UserAddOptions, permission};
-use ketch_proto::etcdserverpb as pb;
-use ketch_tests::peers;
-use ketch_tests::process::{Member, Options, Program};
-use ketch_tests::rpc::{Answer, Rpc};
-use prost::Message;
-use tokio::time::timeout;
+use callers::{CERTIFIED, Caller, SECRET, SHORT, SIGNED, SIMPLE};
+use ketch_tests::process::{Member, Options, Place, Program};
+use ketch_tests::schema::Method;
+use ketch_tests::{peers, ports};
+use ketch_tls::authority::{Authority, Subject};
+use ketch_tls::{Alpn, Files, Identity, Rules};
+use side::Side;
+use table::Section;
+use tempfile::TempDir;
 
-/// Name, and the ranges granted: kind, key, end.
-type User = (&'static str, &'static [(permission::Type, &'static str, &'static str)]);
+/// Longer than the tokens of the second section live, and than it takes to see that.
+const DEATH: Duration = Duration::from_secs(5);
+const AT_ONCE: Duration = Duration::ZERO;
 
-const USERS: [User; 9] = [
-    ("nobody", &[]),
-    ("reader", &[(permission::Type::Read, "a", "")]),
-    ("writer", &[(permission::Type::Write, "a", "")]),
-    ("both", &[(permission::Type::Readwrite, "a", "")]),
-    ("range", &[(permission::Type::Readwrite, "a", "c")]),
-    ("prefix", &[(permission::Type::Readwrite, "p/", "p0")]),
-    ("from", &[(permission::Type::Readwrite, "b", "\0")]),
-    ("pieces", &[(permission::Type::Read, "a", "b"), (permission::Type::Read, "b", "c")]),
-    ("gone", &[(permission::Type::Readwrite, "a", "")]),
-];
-const PATIENCE: Duration = Duration::from_secs(15);
-
-/// One server, and what its callers show.
-struct Side {
-    rpc: Rpc,
-    callers: Vec<(String, Rpc)>,
-    root: Rpc,
+#[tokio::test]
+async fn ketch_answers_as_the_table() -> Result<()> {
+    compare(&answers(Program::Ketch).await?)
 }
 
 #[tokio::test]
-async fn no_answer_differs() -> Result<()> {
+async fn etcd_answers_as_the_table() -> Result<()> {
     let Some(_) = peers::find("etcd") else { return Ok(()) };
-    let members = [
-        Member::start(Program::Etcd, flags(&["--unsafe-no-fsync"]))?,
-        Member::start(Program::under_test(), flags(&[]))?,
-    ];
-    let mut oracle = Side::open(&members[0].endpoint()).await?;
-    let mut tested = Side::open(&members[1].endpoint()).await?;
-    let mut differences = Vec::new();
-    let mut count = 0;
-    for at in 0..oracle.callers.len() {
-        let name = oracle.callers[at].0.clone();
-        let mut all = asks();
-        if name != "root" {
-            all.extend(root_only_asks());
-        }
-        for ask in all {
-            let (left, right) = tokio::join!(oracle.ask(at, &ask), tested.ask(at, &ask));
-            count += 1;
-            if left != right {
-                differences.push(format!("{name}: {}\n etcd {left}\n here {right}", ask.name));
-            }
-        }
-        tokio::try_join!(oracle.lay_out(), tested.lay_out())?;
+    let found = answers(Program::Etcd).await?;
+    if std::env::var("KETCH_GOLDEN").is_ok_and(|value| value == "write") {
+        let text = table::write(&found)?;
+        std::fs::write(path(), &text)?;
+        ensure!(table::read(&text)? == found, "the table does not read as it was written");
+        return Ok(());
     }
-    println!("{count} answers compared");
+    compare(&found)
+}
+
+#[test]
+fn every_call_of_the_schema_is_in_the_table() -> Result<()> {
+    let table = golden()?;
+    for section in &table {
+        let rows = section.rows.iter().map(|(ask, _)| ask.as_str());
+        let asked: Vec<&str> = rows.filter_map(|ask| ask.split(' ').next()).collect();
+        for path in Method::all().iter().map(Method::path) {
+            ensure!(asked.contains(&path.as_str()), "[{}] has no row for {path}", section.name);
+        }
+    }
+    ensure!(table.len() == 4, "{} sections", table.len());
+    Ok(())
+}
+
+fn path() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("it/golden/auth_matrix.txt")
+}
+
+fn golden() -> Result<Vec<Section>> {
+    table::read(&std::fs::read_to_string(path()).context("the table")?)
+}
+
+fn compare(found: &[Section]) -> Result<()> {
+    let differences = table::differences(&golden()?, found);
+    let cells: usize = found.iter().map(|one| one.rows.len() * one.callers.len()).sum();
+    println!("{cells} answers compared");
     ensure!(differences.is_empty(), "{} differ\n{}", differences.len(), differences.join("\n"));
     Ok(())
 }
 
-fn flags(more: &[&str]) -> Options {
-    Options::with_flags(&[&["--bcrypt-cost", "4"], more].concat())
+/// Every section, each on a server of its own.
+async fn answers(program: Program) -> Result<Vec<Section>> {
+    let folder = TempDir::with_prefix("ketch-matrix-")?;
+    let key = folder.path().join("secret");
+    std::fs::write(&key, SECRET)?;
+    let signed = format!("jwt,sign-method=HS256,priv-key={},ttl=1h", key.display());
+    let signed = ["--auth-token", &signed];
+    let (simple, short, signed, certified) = tokio::try_join!(
+        plain(program, "simple tokens", &[], AT_ONCE, SIMPLE),
+        plain(program, "simple tokens of two seconds", &["--auth-token-ttl", "2"], DEATH, SHORT),
+        plain(program, "signed tokens", &signed, AT_ONCE, SIGNED),
+        certified(program, folder.path()),
+    )?;
+    Ok(vec![simple, short, signed, certified])
 }
 
-impl Side {
-    async fn open(endpoint: &str) -> Result<Self> {
-        let rpc = Rpc::connect(endpoint).await?;
-        let mut side = Self { root: rpc.clone(), callers: Vec::new(), rpc };
-        side.found().await?;
-        side.lay_out().await?;
-        side.must("Auth/AuthEnable", &pb::AuthEnableRequest {}).await?;
-        let root = side.log_in("root").await?;
-        side.root = side.rpc.with_token("token", &root);
-        side.callers.push(("no token".to_owned(), side.rpc.clone()));
-        for bad in ["bad", "bad.1", ".", "", "Bearer x"] {
-            side.callers.push((format!("token {bad:?}"), side.rpc.with_token("token", bad)));
-        }
-        for (name, _) in USERS {
-            let token = side.log_in(name).await?;
-            side.callers.push((name.to_owned(), side.rpc.with_token("token", &token)));
-            if name == "both" {
-                let field = side.rpc.with_token("authorization", &token);
-                side.callers.push(("both by authorization".to_owned(), field));
-            }
-        }
-        side.callers.push(("root".to_owned(), side.root.clone()));
-        let delete = pb::AuthUserDeleteRequest { name: "gone".to_owned() };
-        side.must("Auth/UserDelete", &delete).await?;
-        Ok(side)
-    }
+async fn plain(
+    program: Program,
+    name: &str,
+    flags: &[&str],
+    wait: Duration,
+    callers: &[Caller],
+) -> Result<Section> {
+    let member = Member::start(program, options(flags))?;
+    let mut side = Side::open(&member.endpoint(), None, wait).await.context(name.to_owned())?;
+    side.section(name, callers).await.context(name.to_owned())
+}
 
-    async fn found(&self) -> Result<()> {
-        for name in USERS.iter().map(|(name, _)| *name).chain(["root"]) {
-            let (name, password) = (name.to_owned(), format!("{name}-password"));
-            let user = pb::AuthUserAddRequest { name, password, ..Default::default() };
-            self.must("Auth/UserAdd", &user).await?;
-        }
-        let options = Some(UserAddOptions { no_password: true });
-        let name = "certified".to_owned();
-        let user = pb::AuthUserAddRequest { name, options, ..Default::default() };
-        self.must("Auth/UserAdd", &user).await?;
-        for (name, granted) in USERS {
-            let (user, role) = (name.to_owned(), format!("{name}-role"));
-            self.must("Auth/RoleAdd", &pb::AuthRoleAddRequest { name: role.clone() }).await?;
-            for (kind, key, end) in granted {
-                let perm = Permission {
-                    perm_type: *kind as i32,
-                    key: Bytes::from_static(key.as_bytes()),
-                    range_end: Bytes::from_static(end.as_bytes()),
-                };
-                let grant =
-                    pb::AuthRoleGrantPermissionRequest { name: role.clone(), perm: Some(perm) };
-                self.must("Auth/RoleGrantPermission", &grant).await?;
-            }
-            let grant = pb::AuthUserGrantRoleRequest { user, role };
-            self.must("Auth/UserGrantRole", &grant).await?;
-        }
-        let root = || "root".to_owned();
-        let grant = pb::AuthUserGrantRoleRequest { user: root(), role: root() };
-        self.must("Auth/UserGrantRole", &grant).await
-    }
-
-    /// The keys and leases that the asks are about, whatever was done to them.
-    async fn lay_out(&self) -> Result<()> {
-        for (lease, key) in [(1, "a"), (2, "z"), (3, ""), (4, "p/4")] {
-            let revoke = pb::LeaseRevokeRequest { id: lease };
-            let _ = self.call(&self.root, "Lease/LeaseRevoke", &revoke).await;
-            let grant = pb::LeaseGrantRequest { id: lease, ttl: 3600 };
-            self.must("Lease/LeaseGrant", &grant).await?;
-            if !key.is_empty() {
-                let put = pb::PutRequest { key: key.into(), lease, ..Default::default() };
-                self.must("KV/Put", &put).await?;
-            }
-        }
-        for key in ["b", "p/1"] {
-            let put = pb::PutRequest { key: key.into(), value: "v".into(), ..Default::default() };
-            self.must("KV/Put", &put).await?;
-        }
-        Ok(())
-    }
-
-    async fn log_in(&self, name: &str) -> Result<String> {
-        let (name, password) = (name.to_owned(), format!("{name}-password"));
-        let login = pb::AuthenticateRequest { name, password };
-        let answer = self.call(&self.rpc, "Auth/Authenticate", &login).await?;
-        Ok(pb::AuthenticateResponse::decode(answer)?.token)
-    }
-
-    async fn must(&self, method: &str, ask: &impl Message) -> Result<()> {
-        self.call(&self.root, method, ask).await.context(method.to_owned())?;
-        Ok(())
-    }
-
-    async fn call(&self, rpc: &Rpc, method: &str, ask: &impl Message) -> Answer<Bytes> {
-        rpc.call_bytes(&format!("/etcdserverpb.{method}"), ask.encode_to_vec().into()).await
-    }
-
-    /// The outcome as text: what a client can tell apart.
-    async fn ask(&mut self, at: usize, ask: &Ask) -> String {
-        let rpc = &self.callers[at].1;
-        let outcome = timeout(PATIENCE, async {
-            match ask.way {
-                Way::Unary => rpc.call_bytes(&ask.method, ask.bytes.clone()).await.map(|_| ""),
-                Way::Stream => {
-                    let all: Answer<Vec<()>> =
-                        rpc.collect_bytes(&ask.method, ask.bytes.clone()).await;
-                    all.map(|_| "")
-                }
-                Way::Duplex => return first(rpc, ask).await,
-            }
-            .map_or_else(|refusal| refusal.to_string(), |_| "OK".to_owned())
+/// A server that demands certificates on one port, and has another in clear.
+async fn certified(program: Program, folder: &Path) -> Result<Section> {
+    let name = "client certificates";
+    let authority = Authority::new("ours");
+    std::fs::write(folder.join("ca.crt"), authority.pem())?;
+    authority.issue(&Subject::new("server", &["127.0.0.1"])).write(folder, "server");
+    let ([client_port, peer_port, secured], file) =
+        ([(); 3].map(|()| ports::free_port()), |name: &str| {
+            folder.join(name).display().to_string()
         });
-        outcome.await.unwrap_or_else(|_| "no answer".to_owned())
-    }
+    let peer_url = "http://127.0.0.1:23800".to_owned();
+    let bootstrap = vec![format!("--initial-cluster=s1={peer_url}")];
+    let place = Place { name: "s1".to_owned(), client_port, peer_port, peer_url, bootstrap };
+    let urls = format!("http://127.0.0.1:{client_port},https://127.0.0.1:{secured}");
+    let [cert, key, ca] = ["server.crt", "server.key", "ca.crt"].map(file);
+    let flags = ["--listen-client-urls", &urls, "--client-cert-auth", "--trusted-ca-file", &ca];
+    let files = ["--cert-file", &cert, "--key-file", &key];
+    let options = Options { place: Some(place), ..options(&[&flags[..], &files[..]].concat()) };
+    let member = Member::start(program, options)?;
+    let identity = |name: &str| -> Result<Arc<Identity>> {
+        let (cert, key) = authority.issue(&Subject::new(name, &[])).write(folder, "client");
+        let trusted_ca = Some(folder.join("ca.crt"));
+        let files = Files { cert: Some(cert), key: Some(key), trusted_ca, ..Files::default() };
+        Ok(Identity::load(files, Rules::default(), Alpn::Clients)?)
+    };
+    let address = format!("127.0.0.1:{secured}");
+    let secured = Some((address.as_str(), &identity as &dyn Fn(&str) -> Result<Arc<Identity>>));
+    let mut side = Side::open(&member.endpoint(), secured, AT_ONCE).await.context(name)?;
+    side.section(name, CERTIFIED).await.context(name)
 }
 
-/// The first answer of a stream, or how it ended.
-async fn first(rpc: &Rpc, ask: &Ask) -> String {
-    let mut stream = match rpc.duplex_bytes(&ask.method, ask.bytes.clone()).await {
-        Ok(stream) => stream,
-        Err(refusal) => return refusal.to_string(),
-    };
-    match stream.next_bytes().await {
-        Err(refusal) => refusal.to_string(),
-        Ok(None) => "ended".to_owned(),
-        Ok(Some(bytes)) if ask.method.ends_with("/Watch") => {
-            let answer = pb::WatchResponse::decode(bytes).unwrap_or_default();
-            let pb::WatchResponse { watch_id, created, canceled, cancel_reason, .. } = answer;
-            format!("watch {watch_id} created {created} canceled {canceled} {cancel_reason:?}")
-        }
-        Ok(Some(bytes)) => {
-            let ttl = pb::LeaseKeepAliveResponse::decode(bytes).unwrap_or_default().ttl;
-            format!("OK, {}", if ttl > 0 { "alive" } else { "gone" })
-        }
-    }
+fn options(flags: &[&str]) -> Options {
+    let quick: &[&str] = &["--bcrypt-cost", "4", "--unsafe-no-fsync"];
+    Options::with_flags(&[quick, flags].concat())
 }

@@ -2,6 +2,7 @@
 
 mod auth_cluster;
 mod auth_matrix;
+mod auth_signing;
 mod auth_tokens;
 mod bad_connections;
 mod bad_requests;

@@ -35,6 +35,14 @@ impl Method {
         found.map(Self).with_context(|| format!("no method {name}"))
     }
 
+    /// All there are.
+    pub fn all() -> Vec<Self> {
+        pool()
+            .services()
+            .flat_map(|service| service.methods().map(Self).collect::<Vec<_>>())
+            .collect()
+    }
+
     /// The path of an HTTP/2 request, `/package.Service/Method`.
     pub fn path(&self) -> String {
         format!("/{}/{}", self.0.parent_service().full_name(), self.0.name())

@@ -14,7 +14,10 @@ use prost::Message;
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Way {
     Unary,
+    /// A server stream, to its end.
     Stream,
+    /// A server stream without an end: its first message.
+    First,
     Duplex,
 }
 
@@ -25,6 +28,8 @@ pub(super) struct Ask {
     pub(super) method: String,
     pub(super) way: Way,
     pub(super) bytes: Bytes,
+    /// Sent behind the first, which is not answered.
+    pub(super) then: Option<Bytes>,
 }
 
 /// Key and end of every kind of range there is.
@@ -49,7 +54,7 @@ fn ask(way: Way, method: &str, message: &impl Message, name: &str) -> Ask {
         false => format!("/etcdserverpb.{method}"),
     };
     let name = format!("{method} {name}");
-    Ask { name, method, way, bytes: message.encode_to_vec().into() }
+    Ask { name, method, way, bytes: message.encode_to_vec().into(), then: None }
 }
 
 fn text(text: &str) -> Bytes {
@@ -68,6 +73,7 @@ pub(super) fn asks() -> Vec<Ask> {
     users(&mut all);
     roles(&mut all);
     recipes(&mut all);
+    health(&mut all);
     all
 }
 
@@ -209,7 +215,19 @@ fn watches(all: &mut Vec<Ask>) {
         let (key_bytes, range_end) = (text(key), text(end));
         let create = pb::WatchCreateRequest { key: key_bytes, range_end, ..Default::default() };
         let request = pb::WatchRequest { request_union: Some(RequestUnion::CreateRequest(create)) };
-        all.push(ask(Way::Duplex, "Watch/Watch", &request, &format!("{key:?} {end:?}")));
+        all.push(ask(Way::Duplex, "Watch/Watch", &request, &format!("create {key:?} {end:?}")));
+    }
+    // What is not answered by itself: that the stream goes on shows in what comes next.
+    let next = pb::WatchCreateRequest { key: text("a"), ..Default::default() };
+    let next = pb::WatchRequest { request_union: Some(RequestUnion::CreateRequest(next)) };
+    for (name, request) in [
+        ("progress", RequestUnion::ProgressRequest(pb::WatchProgressRequest {})),
+        ("cancel", RequestUnion::CancelRequest(pb::WatchCancelRequest { watch_id: 7 })),
+    ] {
+        let request = pb::WatchRequest { request_union: Some(request) };
+        let mut both = ask(Way::Duplex, "Watch/Watch", &request, &format!("{name}, create"));
+        both.then = Some(next.encode_to_vec().into());
+        all.push(both);
     }
 }
 
@@ -246,7 +264,8 @@ fn members(all: &mut Vec<Ask>) {
 fn users(all: &mut Vec<Ask>) {
     let mut unary = |method: &str, name: &str, bytes: Bytes| {
         let method = format!("/etcdserverpb.Auth/{method}");
-        all.push(Ask { name: format!("{method} {name}"), method, way: Way::Unary, bytes });
+        let name = format!("{method} {name}");
+        all.push(Ask { name, method, way: Way::Unary, bytes, then: None });
     };
     unary("AuthEnable", "", Bytes::new());
     unary("AuthStatus", "", Bytes::new());
@@ -300,7 +319,8 @@ fn users(all: &mut Vec<Ask>) {
 fn roles(all: &mut Vec<Ask>) {
     let unary = |method: &str, name: &str, message: &dyn Fn() -> Vec<u8>| {
         let method = format!("/etcdserverpb.Auth/{method}");
-        Ask { name: format!("{method} {name}"), method, way: Way::Unary, bytes: message().into() }
+        let name = format!("{method} {name}");
+        Ask { name, method, way: Way::Unary, bytes: message().into(), then: None }
     };
     all.push(unary("RoleList", "", &Vec::new));
     for name in ["both-role", "reader-role", "root", "who", ""] {
@@ -349,5 +369,23 @@ fn recipes(all: &mut Vec<Ask>) {
         all.push(ask(Way::Unary, "v3electionpb.Election/Leader", &leader, name));
         let unlock = v3lockpb::UnlockRequest { key: text(&format!("{name}/63")) };
         all.push(ask(Way::Unary, "v3lockpb.Lock/Unlock", &unlock, name));
+    }
+    // It has a key, which so leads.
+    let observe = v3electionpb::LeaderRequest { name: text("a") };
+    all.push(ask(Way::First, "v3electionpb.Election/Observe", &observe, "a"));
+    for name in ["a", "p"] {
+        let key = text(&format!("{name}/63"));
+        let leader = Some(v3electionpb::LeaderKey { name: text(name), key, rev: 1, lease: 99 });
+        let resign = v3electionpb::ResignRequest { leader: leader.clone() };
+        all.push(ask(Way::Unary, "v3electionpb.Election/Resign", &resign, name));
+        let proclaim = v3electionpb::ProclaimRequest { leader, value: text("v") };
+        all.push(ask(Way::Unary, "v3electionpb.Election/Proclaim", &proclaim, name));
+    }
+}
+
+fn health(all: &mut Vec<Ask>) {
+    for (way, method) in [(Way::Unary, "Check"), (Way::Unary, "List"), (Way::First, "Watch")] {
+        let method = format!("grpc.health.v1.Health/{method}");
+        all.push(ask(way, &method, &pb::StatusRequest {}, ""));
     }
 }
