@@ -19,6 +19,7 @@
 
 mod cover;
 mod driver;
+mod golden;
 mod request;
 
 use driver::Driver;
