@@ -18,6 +18,8 @@ use tempfile::TempDir;
 
 /// The address that other nodes know; any of 127.0.0.0/8 is ours.
 const NODE_IP: &str = "127.0.0.2";
+/// Of the node, in its certificates.
+const HOSTS: &[&str] = &["localhost", "node-1", NODE_IP, "127.0.0.1", "::1"];
 const READY_LIMIT: Duration = Duration::from_secs(60);
 
 /// As in `/etc/kubernetes/manifests/etcd.yaml`, but for paths and ports.
@@ -204,25 +206,22 @@ fn issue_all(pki: &Path) -> Result<()> {
     ];
     std::fs::write(pki.join("ca.crt"), params.self_signed(&key)?.pem())?;
     let issuer = Issuer::new(params, key);
-    let (server, client) =
-        (ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth);
-    let hosts = ["localhost", "node-1", NODE_IP, "127.0.0.1", "::1"];
-    let both = [server, client.clone()];
-    let masters = Some("system:masters");
-    let all: [(&str, &str, Option<&str>, &[&str], &[ExtendedKeyUsagePurpose]); 4] = [
-        ("server", "node-1", None, &hosts, &both),
-        ("peer", "node-1", None, &hosts, &both),
-        ("health", "kube-etcd-healthcheck-client", masters, &[], &[client.clone()]),
-        ("api", "kube-apiserver-etcd-client", masters, &[], &[client]),
-    ];
-    for (name, common_name, organisation, hosts, usages) in all {
+    for (name, common_name, is_client) in [
+        ("server", "node-1", false),
+        ("peer", "node-1", false),
+        ("health", "kube-etcd-healthcheck-client", true),
+        ("api", "kube-apiserver-etcd-client", true),
+    ] {
+        let hosts: &[&str] = if is_client { &[] } else { HOSTS };
         let (mut params, key) = subject(common_name, hosts)?;
-        if let Some(organisation) = organisation {
-            params.distinguished_name.push(DnType::OrganizationName, organisation);
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        if is_client {
+            params.distinguished_name.push(DnType::OrganizationName, "system:masters");
+        } else {
+            params.extended_key_usages.insert(0, ExtendedKeyUsagePurpose::ServerAuth);
         }
         params.key_usages =
             vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyEncipherment];
-        params.extended_key_usages = usages.to_vec();
         write(pki, name, &params.signed_by(&key, &issuer)?.pem(), &key)?;
     }
     Ok(())
