@@ -57,6 +57,11 @@ pub enum Event {
         /// The peer.
         peer: MemberId,
     },
+    /// A peer's host refuses connections to where it listened: its process has ended.
+    Gone {
+        /// The peer.
+        peer: MemberId,
+    },
     /// Sending a snapshot ended.
     SnapshotSent {
         /// To whom.

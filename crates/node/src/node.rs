@@ -82,6 +82,7 @@ impl Node {
                 self.release.installed(index, self.raft.conf_state());
             }
             Event::Unreachable { peer } => self.raft.unreachable(peer),
+            Event::Gone { peer } => self.raft.peer_gone(peer),
             Event::SnapshotSent { peer, arrived } => self.raft.snapshot_sent(peer, arrived),
             // Nobody to ask is nobody to wait for: who wished it watches the leader.
             Event::Transfer { to } => drop(self.raft.transfer(to)),

@@ -22,6 +22,11 @@ use crate::read::{ReadAnswer, Reads};
 use crate::ready::Leadership;
 use crate::seed::Seed;
 
+/// Ticks that a leader believed gone has at least to be heard after all: heartbeats come oftener.
+const GONE_TICKS: u32 = 2;
+/// Further ones are drawn from so many, for followers not to stand at once.
+const GONE_TICKS_SPREAD: u32 = 3;
+
 /// What a member is in its term.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
@@ -289,6 +294,20 @@ impl Raft {
     pub fn unreachable(&mut self, peer: MemberId) {
         if let (Role::Leader, Some(progress)) = (self.role, self.progress.get_mut(&peer.0)) {
             progress.lost_contact();
+        }
+    }
+
+    /// A peer's host says that nobody listens there any more: its process has ended.
+    ///
+    /// A follower whose leader that is need not wait for the rest of its election timeout, and
+    /// keeps nobody else from standing. It still waits some ticks, by lot, so that not all stand
+    /// at once; a leader that is heard after all is followed as before. (Beyond the paper and
+    /// etcd; safety does not rest on any timeout.)
+    pub fn peer_gone(&mut self, peer: MemberId) {
+        if self.role == Role::Follower && self.leader == peer.0 {
+            self.become_follower(self.term, 0);
+            let wait = GONE_TICKS + self.seed.below(GONE_TICKS_SPREAD);
+            self.election_elapsed = self.election_timeout.saturating_sub(wait);
         }
     }
 

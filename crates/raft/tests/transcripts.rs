@@ -97,6 +97,10 @@ fn ask(cluster: &mut Cluster, words: &[&str], out: &mut String) {
             raft.unreachable(MemberId(argument(2)));
             None
         }
+        "gone" => {
+            raft.peer_gone(MemberId(argument(2)));
+            None
+        }
         "snapshot-arrived" | "snapshot-lost" => {
             raft.snapshot_sent(MemberId(argument(2)), words[0] == "snapshot-arrived");
             None
