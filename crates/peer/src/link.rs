@@ -146,6 +146,11 @@ impl Link {
         urls.list.get(urls.at).cloned().unwrap_or_default()
     }
 
+    /// How many URLs the member has.
+    fn urls_known(&self) -> usize {
+        self.urls.lock().unwrap_or_else(PoisonError::into_inner).list.len()
+    }
+
     /// `url` did not work: the next dial tries another one.
     fn url_failed(&self, url: &str) {
         let mut urls = self.urls.lock().unwrap_or_else(PoisonError::into_inner);

@@ -18,6 +18,9 @@ pub trait Ports: Send + Sync + 'static {
     fn deliver(&self, message: Message) -> bool;
     /// A message to `peer` was dropped.
     fn unreachable(&self, peer: MemberId);
+    /// Streams of `peer` broke, and its host refuses connections to all its URLs: its process has
+    /// ended. Told once for each kind of stream. Whoever does not listen finds out later.
+    fn gone(&self, _peer: MemberId) {}
     /// The snapshot sent to `peer` was taken by it, or not.
     fn snapshot_sent(&self, peer: MemberId, arrived: bool);
     /// The member was removed from the cluster for good.
@@ -119,6 +122,7 @@ pub enum SnapshotRefused {
 pub(crate) trait Inward: Send + Sync {
     fn deliver(&self, message: Message) -> bool;
     fn unreachable(&self, peer: MemberId);
+    fn gone(&self, peer: MemberId);
     fn snapshot_sent(&self, peer: MemberId, arrived: bool);
     fn removed_self(&self);
 }
@@ -129,6 +133,9 @@ impl<P: Ports> Inward for P {
     }
     fn unreachable(&self, peer: MemberId) {
         Ports::unreachable(self, peer);
+    }
+    fn gone(&self, peer: MemberId) {
+        Ports::gone(self, peer);
     }
     fn snapshot_sent(&self, peer: MemberId, arrived: bool) {
         Ports::snapshot_sent(self, peer, arrived);

@@ -33,11 +33,24 @@ enum Ended {
     Closed,
 }
 
+impl Ended {
+    /// The host answered, and there is no listener.
+    fn is_nobody_there(&self) -> bool {
+        matches!(self, Self::Dial(error) if error.kind() == io::ErrorKind::ConnectionRefused)
+    }
+}
+
 /// Dials and reads until the task is ended; two dials are [`limits::REDIAL_MS`] apart at least.
 pub(super) async fn run(link: Arc<Link>, kind: Kind) {
+    let mut refused = 0;
     loop {
         let begun = Instant::now();
         let ended = read_stream(&link, kind).await;
+        refused = if ended.is_nobody_there() { refused + 1 } else { 0 };
+        // Said once: what comes by other ways meanwhile shows that it lives after all.
+        if refused > 0 && refused == link.urls_known() {
+            link.shared.inward.gone(link.id);
+        }
         debug!(peer = %link.id, kind = kind.name(), why = %ended, "stream ended");
         match ended {
             // The member may have changed its mind about the connection alone; the next dial

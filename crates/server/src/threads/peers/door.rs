@@ -60,6 +60,11 @@ impl Ports for Door {
         let _ = self.member.node.try_send_urgent(Event::Unreachable { peer }.into());
     }
 
+    fn gone(&self, peer: MemberId) {
+        // Lost when the node has enough to do: the election timeout finds out as well.
+        let _ = self.member.node.try_send_urgent(Event::Gone { peer }.into());
+    }
+
     fn snapshot_sent(&self, peer: MemberId, arrived: bool) {
         let event = Event::SnapshotSent { peer, arrived };
         self.member.node.send_above_limit(event.into());
