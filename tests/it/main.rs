@@ -1,5 +1,6 @@
 //! Integration tests: the running programs, over the wire.
 
+mod audit;
 mod auth_cluster;
 mod auth_matrix;
 mod auth_signing;
