@@ -226,6 +226,7 @@ async fn one_that_is_revoked() -> Result<()> {
 async fn a_port_in_clear() -> Result<()> {
     let said: &[_] = &[
         (Ours, PROBED, "tls: first record does not look like a TLS handshake"),
+        (Strangers, REJECTED, "malformed HTTP request"),
         (Ours, REJECTED, "remote error: tls: unknown certificate authority"),
         (Etcds, REJECTED, "remote error: tls: unknown certificate authority"),
         (Strangers, PROBED, "tls: failed to verify certificate: x509: certificate signed by"),
@@ -241,7 +242,7 @@ async fn a_voice_in_clear() -> Result<()> {
     let said: &[_] = &[
         (Ours, REJECTED, "tls: first record does not look like a TLS handshake"),
         (Etcds, REJECTED, "tls: first record does not look like a TLS handshake"),
-        (Strangers, PROBED, ""),
+        (Strangers, PROBED, "malformed HTTP response"),
     ];
     let mut case = Case::new(&Authority::new("ours"), said)?;
     let listed = "--initial-cluster=m0=http://$FRONT0,m1=http://$FRONT1,m2=https://$FRONT2";

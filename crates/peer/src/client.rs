@@ -83,6 +83,9 @@ impl Client {
 /// What broke a connection, in one line: the reason lies below what hyper says of it. A server that
 /// does not want our certificate may say so only when the first answer is awaited.
 fn broken(error: hyper::Error) -> io::Error {
+    if error.is_parse() {
+        return io::Error::other(format!("malformed HTTP response ({error}); a TLS port, perhaps"));
+    }
     let mut below: Option<&(dyn Error + 'static)> = error.source();
     while let Some(cause) = below {
         if let Some(cause) = cause.downcast_ref::<io::Error>() {

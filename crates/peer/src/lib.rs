@@ -20,7 +20,8 @@
 //! let config = Config::new(MemberId(1), ClusterId(7), vec!["http://10.0.0.1:2380".into()]);
 //! let (links, port) = Links::start(config, ports, &tokio::runtime::Handle::current());
 //! links.follow(&[(MemberId(2), vec!["http://10.0.0.2:2380".into()])]);
-//! ketch_peer::serve_connection(socket, port).await;
+//! let remote = socket.peer_addr().ok();
+//! ketch_peer::serve_connection(socket, remote, port).await;
 //! # }
 //! ```
 

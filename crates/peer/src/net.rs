@@ -1,5 +1,6 @@
 //! Dialing and accepting: the one place that knows what carries the bytes, TCP or TLS over it.
 
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -100,16 +101,31 @@ pub(crate) async fn secure<IO: AsyncRead + AsyncWrite + Unpin>(
         Ok(accepted) => return Some(accepted.stream),
         Err(error) => error,
     };
-    let remote_addr = remote.map_or_else(String::new, |remote| remote.to_string());
-    if let HandshakeError::Address { reason, peer } = &error {
-        warn!(
-            remote_addr, server_name = "", ip_addresses = ?peer.ips, dns_names = ?peer.dns_names,
-            error = %reason, "rejected connection on peer endpoint"
-        );
-    } else {
-        warn!(remote_addr, server_name = "", error = %error, "rejected connection on peer endpoint");
+    match &error {
+        HandshakeError::Address { reason, peer } => warn!(
+            remote_addr = %Remote(remote), server_name = "", ip_addresses = ?peer.ips,
+            dns_names = ?peer.dns_names, error = %reason, "rejected connection on peer endpoint"
+        ),
+        error => rejected(remote, error),
     }
     None
+}
+
+/// Tells of a connection that is not served.
+pub(crate) fn rejected(remote: Option<SocketAddr>, error: &dyn fmt::Display) {
+    warn!(
+        remote_addr = %Remote(remote), server_name = "", %error,
+        "rejected connection on peer endpoint"
+    );
+}
+
+/// An address for log lines; sockets in files have none.
+struct Remote(Option<SocketAddr>);
+
+impl fmt::Display for Remote {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.map_or(Ok(()), |address| address.fmt(f))
+    }
 }
 
 /// A stream whose writes fail once one has made no progress for a while.

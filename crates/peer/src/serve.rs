@@ -26,7 +26,7 @@ use crate::client::Outbound;
 use crate::config::Config;
 use crate::headers;
 use crate::links::Shared;
-use crate::net::{Stalling, secure};
+use crate::net::{Stalling, rejected, secure};
 use crate::ports::Ports;
 
 pub use snapshot::SnapshotBody;
@@ -74,9 +74,9 @@ impl<P: Ports> Port<P> {
     }
 }
 
-/// Serves one accepted socket until it ends; set `TCP_NODELAY` on it first. Must run on the
-/// runtime given to [`crate::Links::start`].
-pub async fn serve_connection<IO, P>(io: IO, port: Arc<Port<P>>)
+/// Serves one accepted socket, which comes from `remote`, until it ends; set `TCP_NODELAY` on it
+/// first. Must run on the runtime given to [`crate::Links::start`].
+pub async fn serve_connection<IO, P>(io: IO, remote: Option<SocketAddr>, port: Arc<Port<P>>)
 where
     IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     P: Ports,
@@ -93,8 +93,13 @@ where
         .title_case_headers(true)
         .serve_connection(io, service)
         .await;
-    if let Err(error) = served {
-        debug!(%error, "peer connection ended");
+    match served {
+        Err(error) if error.is_parse() => {
+            let error = format!("malformed HTTP request ({error}); TLS, perhaps, at an http URL");
+            rejected(remote, &error);
+        }
+        Err(error) => debug!(%error, "peer connection ended"),
+        Ok(()) => {}
     }
 }
 
@@ -111,7 +116,7 @@ pub async fn serve_secured<IO, P>(
     P: Ports,
 {
     if let Some(stream) = secure(io, remote, acceptor).await {
-        serve_connection(stream, port).await;
+        serve_connection(stream, remote, port).await;
     }
 }
 

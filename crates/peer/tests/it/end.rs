@@ -181,12 +181,10 @@ impl Door {
                 socket.set_nodelay(true).expect("an open socket");
                 let (port, acceptor) = (port.clone(), acceptor.clone());
                 served.spawn(async move {
+                    let remote = socket.peer_addr().ok();
                     match acceptor {
-                        Some(acceptor) => {
-                            let remote = socket.peer_addr().ok();
-                            serve_secured(socket, remote, &acceptor, port).await;
-                        }
-                        None => serve_connection(socket, port).await,
+                        Some(acceptor) => serve_secured(socket, remote, &acceptor, port).await,
+                        None => serve_connection(socket, remote, port).await,
                     }
                 });
             }

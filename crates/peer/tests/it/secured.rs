@@ -82,7 +82,8 @@ async fn strangers() {
     assert!(named.contains("x509: certificate is valid for 127.0.0.9, not 127.0.0.1"), "{named}");
     // In clear to a secured port, and the other way round.
     let (crossed, back) = (end.url.replace("https", "http"), clear.url.replace("http", "https"));
-    refused(&of(&ours), &crossed).await;
+    let said = refused(&of(&ours), &crossed).await;
+    assert!(said.starts_with("malformed HTTP response"), "{said}");
     let said = refused(&of(&ours), &back).await;
     assert_eq!(said, "tls: first record does not look like a TLS handshake");
     // Those who belong are not disturbed.

@@ -60,7 +60,7 @@ impl Reception {
             tokio::spawn(async move {
                 match acceptor {
                     Some(acceptor) => serve_secured(io, remote, &acceptor, port).await,
-                    None => serve_connection(io, port).await,
+                    None => serve_connection(io, remote, port).await,
                 }
                 drop(place);
             });
