@@ -113,6 +113,7 @@ impl World {
             What::Snapshot { from, to, parcel } => self.receive_snapshot(from, to, *parcel),
             What::Ask { slot, errand } => self.ask(slot, errand),
             What::Next(place, next) => self.next(place, next),
+            What::Refused { by, to } => self.nobody_listens(by, to),
             What::Renew { slot, call, lease } => self.renew(slot, call, lease),
             What::Answer { call, outcome } => self.answered(call, outcome),
             What::Patience(call) => self.lose_patience(call),

@@ -54,6 +54,11 @@ pub(crate) enum What {
         to: usize,
         bytes: Bytes,
     },
+    /// A host tells a member that nobody listens there.
+    Refused {
+        by: usize,
+        to: usize,
+    },
     /// A snapshot reaches a member.
     Snapshot {
         from: Place,

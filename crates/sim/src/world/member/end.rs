@@ -1,6 +1,7 @@
 //! The end of a life: by a fault, by its own decision, or because it was removed.
 
 use ketch_env::sim::Fault;
+use ketch_node::Event;
 
 use super::{Life, Standing};
 use crate::fact::Fact;
@@ -84,8 +85,26 @@ impl World {
             let delay_us = self.rng.below(SECOND);
             self.after(delay_us, What::WatchMove { watch, epoch });
         }
+        self.refuse_links(slot, power);
         // Only now: what it would still write while it is taken down does not count.
         drop(life);
+    }
+
+    /// The host of a process that ended refuses what comes next; one without power is silent.
+    fn refuse_links(&mut self, slot: usize, power: bool) {
+        for to in (0..self.seats.len()).filter(|to| *to != slot && !power) {
+            let delay_us = self.rng.below(200 * MS);
+            self.after(delay_us, What::Refused { by: slot, to });
+        }
+    }
+
+    /// A member hears that nobody listens at another one; by now it may listen again.
+    pub(crate) fn nobody_listens(&mut self, by: usize, to: usize) {
+        if !self.network.is_cut(by, to) && !self.network.is_cut(to, by) {
+            let peer = self.seats[by].id;
+            self.recorder.count("told that nobody listens");
+            self.post(to, Event::Gone { peer });
+        }
     }
 
     /// It was told, one way or another, that it was removed.
