@@ -1,5 +1,6 @@
 //! Signed tokens: the user, the auth revision and an end, as etcd writes and reads them.
 
+mod es512;
 mod reading;
 mod sec1;
 
@@ -9,6 +10,7 @@ use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, crypto, encode};
 use ketch_auth::Caller;
 use serde::Serialize;
 
+use es512::Es512;
 use reading::Parts;
 
 use super::{JWT_TTL, TokensError};
@@ -18,11 +20,19 @@ use crate::config::duration;
 pub(crate) struct Jwt {
     /// The algorithm's name.
     method: String,
-    algorithm: Algorithm,
-    /// Only those who have it can give tokens.
-    sign: Option<EncodingKey>,
-    check: DecodingKey,
+    keys: Keys,
     ttl: Duration,
+}
+
+enum Keys {
+    /// What the library knows.
+    Library {
+        algorithm: Algorithm,
+        /// Only those who have it can give tokens.
+        sign: Option<EncodingKey>,
+        check: DecodingKey,
+    },
+    Es512(Box<Es512>),
 }
 
 #[derive(Serialize)]
@@ -47,11 +57,18 @@ impl Jwt {
             None => JWT_TTL,
         };
         let method = option("sign-method").ok_or(TokensError::Options)?;
-        let algorithm = algorithm(method)?;
+        let library = (method != "ES512").then(|| algorithm(method)).transpose()?;
         let private = option("priv-key").map(read).transpose()?;
         let public = option("pub-key").map(read).transpose()?;
-        let (sign, check) = keys(algorithm, private.as_deref(), public.as_deref())?;
-        Ok(Self { method: method.to_owned(), algorithm, sign, check, ttl })
+        let (private, public) = (private.as_deref(), public.as_deref());
+        let keys = match library {
+            Some(algorithm) => {
+                let (sign, check) = keys(algorithm, private, public)?;
+                Keys::Library { algorithm, sign, check }
+            }
+            None => Keys::Es512(Box::new(Es512::open(private, public)?)),
+        };
+        Ok(Self { method: method.to_owned(), keys, ttl })
     }
 
     /// `None` where there is no key to sign with.
@@ -59,7 +76,12 @@ impl Jwt {
         let end = SystemTime::now() + self.ttl;
         let exp = end.duration_since(UNIX_EPOCH).ok()?.as_secs();
         let claims = Claims { username: user, revision, exp };
-        encode(&Header::new(self.algorithm), &claims, self.sign.as_ref()?).ok()
+        match &self.keys {
+            Keys::Library { algorithm, sign, .. } => {
+                encode(&Header::new(*algorithm), &claims, sign.as_ref()?).ok()
+            }
+            Keys::Es512(keys) => keys.sign(&claims),
+        }
     }
 
     /// Signed by our key with our method, and not over.
@@ -69,8 +91,13 @@ impl Jwt {
             return None;
         }
         let signed = parts.signed.as_bytes();
-        let good = crypto::verify(&parts.signature, signed, &self.check, self.algorithm);
-        if good.is_ok_and(|good| good) { parts.caller() } else { None }
+        let good = match &self.keys {
+            Keys::Library { algorithm, check, .. } => {
+                crypto::verify(&parts.signature, signed, check, *algorithm).unwrap_or(false)
+            }
+            Keys::Es512(keys) => keys.verify(signed, &parts.signature),
+        };
+        if good { parts.caller() } else { None }
     }
 }
 
@@ -96,13 +123,13 @@ fn algorithm(name: &str) -> Result<Algorithm, TokensError> {
     })
 }
 
-type Keys = (Option<EncodingKey>, DecodingKey);
+type Pair = (Option<EncodingKey>, DecodingKey);
 
 fn keys(
     algorithm: Algorithm,
     private: Option<&[u8]>,
     public: Option<&[u8]>,
-) -> Result<Keys, TokensError> {
+) -> Result<Pair, TokensError> {
     use Algorithm::{ES256, ES384, EdDSA, HS256, HS384, HS512};
     let bad = |_| TokensError::Key;
     if matches!(algorithm, HS256 | HS384 | HS512) {
