@@ -141,7 +141,7 @@ impl World {
             .replace("$U", &self.simple.socket("u"))
             .replace("$V", &self.simple.socket("v"));
         let output = Command::new(etcdctl)
-            .args(["--command-timeout", "1500ms", "--dial-timeout", "1s"])
+            .args(["--command-timeout", "4s", "--dial-timeout", "3s"])
             .args(line.split(' '))
             .current_dir(&self.folder)
             .output()?;

@@ -144,7 +144,7 @@ impl Node {
             .replace("$HEALTH", "--cacert=$PKI/ca.crt --cert=$PKI/health.crt --key=$PKI/health.key")
             .replace("$API", "--cacert=$PKI/ca.crt --cert=$PKI/api.crt --key=$PKI/api.key");
         let output = Command::new(etcdctl)
-            .args(["--command-timeout=3s", "--dial-timeout=2s"])
+            .args(["--command-timeout=5s", "--dial-timeout=4s"])
             .args(words.split(' ').map(|word| fill(word, self.folder.path(), self.places)))
             .output()?;
         let said = String::from_utf8_lossy(&output.stdout);

@@ -79,7 +79,7 @@ fn by_name(program: Program, etcdctl: &Path) -> Result<String> {
         let (who, rest) = rest.split_once(' ').context("a name")?;
         let url = url.replace("$A", &secured.address()).replace("$P", &secured.member.address());
         let mut command = Command::new(etcdctl);
-        command.args(["--command-timeout", "3s", "--endpoints", &url]).current_dir(at);
+        command.args(["--command-timeout", "10s", "--endpoints", &url]).current_dir(at);
         if who != "PLAIN" {
             let name = who.to_ascii_lowercase();
             command.args(["--cacert", "ca.crt", "--cert", &format!("{name}.crt")]);
@@ -130,6 +130,12 @@ fn apart(program: Program) -> Result<String> {
     ];
     member.set_flags(flags.map(str::to_owned).to_vec());
     member.restart()?;
+    // etcd serves before the members have agreed on a version.
+    let end = Instant::now() + Duration::from_secs(20);
+    while member.http_get("/version")?.1.contains("not_decided") {
+        ensure!(Instant::now() < end, "no version; {}", member.log_tail());
+        std::thread::sleep(Duration::from_millis(20));
+    }
     let mut story = String::new();
     for path in ["/version", "/health", "/readyz", "/nothing"] {
         let (code, body) = member.http_get(path)?;
@@ -218,6 +224,40 @@ async fn token_keys_follow_their_file() -> Result<()> {
     wait(|| async { Ok(member.log().contains(stays)) }).await.context("by the signal")?;
     ensure!(is_known(&rpc, &second).await, "a file of no use changed something");
     ensure!(!member.log().contains(&first) && !member.log().contains("secret of all"));
+    Ok(())
+}
+
+/// By P-521 both ways: what one server signs the other takes, and nobody takes it changed.
+#[tokio::test]
+async fn tokens_by_es512_are_etcds() -> Result<()> {
+    let Some(_) = peers::find("etcd") else { return Ok(()) };
+    let folder = TempDir::with_prefix("ketch-jwt-")?;
+    let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P521_SHA512)?;
+    let [private, public] = ["private", "public"].map(|name| folder.path().join(name));
+    std::fs::write(&private, pair.serialize_pem())?;
+    std::fs::write(&public, pair.public_key_pem())?;
+    let (private, public) = (private.display(), public.display());
+    let token = format!("jwt,sign-method=ES512,pub-key={public},priv-key={private}");
+    let flags = ["--auth-token", &token, "--bcrypt-cost", "4"];
+    let mut both = Vec::new();
+    for program in [Program::Etcd, Program::Ketch] {
+        let member = Member::start(program, Options::with_flags(&flags))?;
+        let rpc = Rpc::connect(&member.endpoint()).await?;
+        enable(&rpc).await?;
+        let token = login(&rpc).await?;
+        both.push((member, rpc, token));
+    }
+    for (_, rpc, _) in &both {
+        for (member, _, token) in &both {
+            let signer = member.program();
+            ensure!(is_known(rpc, token).await, "a token that {signer:?} signed");
+            let changed = match token.strip_suffix('A') {
+                Some(most) => format!("{most}Q"),
+                None => format!("{}A", &token[..token.len() - 1]),
+            };
+            ensure!(!is_known(rpc, &changed).await, "a token changed after {signer:?} signed it");
+        }
+    }
     Ok(())
 }
 
