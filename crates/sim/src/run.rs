@@ -27,6 +27,7 @@ pub const MUST_HAPPEN: &[&str] = &[
     "crash at an install",
     "fault: bit flip",
     "fault: clock jump",
+    "fault: coups",
     "fault: crash",
     "fault: crash of all",
     "fault: disk error",
@@ -48,6 +49,7 @@ pub const MUST_HAPPEN: &[&str] = &[
     "member stopped in order",
     "snapshot installed",
     "start refused",
+    "told that nobody listens",
     "voter added",
     "watch canceled",
 ];

@@ -19,6 +19,7 @@ pub(crate) enum Kind {
     Partition,
     Isolation,
     OneWay,
+    Coups,
     Pause,
     SlowDisk,
     StalledDisk,
@@ -40,6 +41,7 @@ impl Kind {
             Self::Partition => "fault: partition",
             Self::Isolation => "fault: isolation",
             Self::OneWay => "fault: one-way cut",
+            Self::Coups => "fault: coups",
             Self::Pause => "fault: pause",
             Self::SlowDisk => "fault: slow disk",
             Self::StalledDisk => "fault: stalled disk",
@@ -60,6 +62,7 @@ impl Kind {
         Self::Partition,
         Self::Isolation,
         Self::OneWay,
+        Self::Coups,
         Self::Pause,
         Self::SlowDisk,
         Self::StalledDisk,
@@ -79,6 +82,8 @@ pub(crate) enum Trouble {
     Any,
     /// The ways are open again, if nobody closed them since.
     Mend { round: u64 },
+    /// A new leader is cut off.
+    Coup(usize),
     /// A disk is as fast as ever.
     Fast(usize),
 }
@@ -106,6 +111,7 @@ impl World {
                 self.after(delay_us, What::Trouble(Trouble::Any));
             }
             Trouble::Mend { round } => self.mend(round),
+            Trouble::Coup(slot) => self.coup(slot),
             Trouble::Fast(slot) => self.seats[slot].slowness = 1,
         }
     }
@@ -119,6 +125,7 @@ impl World {
             Kind::Partition => self.partition(),
             Kind::Isolation => self.isolate(),
             Kind::OneWay => self.cut_one_way(),
+            Kind::Coups => self.begin_coups(),
             Kind::Pause => self.pause_one(),
             Kind::SlowDisk => self.slow_disk(),
             Kind::StalledDisk => self.stall_disk(),

@@ -18,6 +18,8 @@ pub(crate) struct Network {
     cut: BTreeSet<(usize, usize)>,
     /// Nothing is lost, doubled or late any more.
     pub(crate) calm: bool,
+    /// Until then new leaders are cut off.
+    pub(crate) coups_until_us: u64,
     /// Cuts made so far.
     pub(crate) round: u64,
 }

@@ -69,7 +69,7 @@ impl Plan {
             advance: pick(rng, &[0, 0, 8]),
             pre_vote: !rng.once_in(5),
             stall_ticks: pick(rng, &[0, 10, 10]),
-            message_bytes: pick(rng, &[300, 4_000, 512 * 1024]),
+            message_bytes: pick(rng, &[1, 1, 300, 4_000, 512 * 1024]),
             inflight_messages: pick(rng, &[2, 8, 512]),
             snapshot_count: pick(rng, &[20, 60, 200, 1_000]),
             catchup: pick(rng, &[3, 20, 100, 500]),

@@ -34,6 +34,27 @@ impl World {
         self.mend_later();
     }
 
+    /// For a while whoever begins to lead is soon alone: what it began, others may end.
+    pub(super) fn begin_coups(&mut self) {
+        self.network.coups_until_us = self.now_us + (2 + self.rng.below(10)) * SECOND;
+    }
+
+    /// A member leads.
+    pub(crate) fn maybe_coup(&mut self, slot: usize) {
+        if self.now_us < self.network.coups_until_us && !self.rng.once_in(4) {
+            let most_us = 6 * self.plan.flight_us + 4 * self.plan.disk_us;
+            let delay_us = self.rng.below(most_us);
+            self.after(delay_us, What::Trouble(Trouble::Coup(slot)));
+        }
+    }
+
+    /// The one before is let back in.
+    pub(super) fn coup(&mut self, slot: usize) {
+        self.network.mend();
+        self.cut_where(|from, to| from == slot || to == slot);
+        self.mend_later();
+    }
+
     fn cut_where(&mut self, is_cut: impl Fn(usize, usize) -> bool) {
         let count = self.seats.len();
         for from in 0..count {

@@ -65,6 +65,7 @@ impl World {
         let was = std::mem::replace(&mut life.leads, is_self);
         if is_self {
             self.note(Fact::Leads { member, term });
+            self.maybe_coup(slot);
         }
         if was != is_self {
             self.give_task(slot, Task::Leading(is_self));
