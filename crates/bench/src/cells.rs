@@ -132,7 +132,7 @@ pub(crate) const CELLS: &[Cell] = &[
     heavy("W2", "many watchers of one key each, 1000 puts a second", FRESH, watches::single_keys),
     heavy("W3", "100 stalled watchers and a fast one, 5000 puts a second", FRESH, watches::stalled),
     heavy("W4", "replay from an old revision to 100 watchers", FRESH, watches::replay),
-    cell("L1", "keep-alives of leases, 1000 streams on 100 connections", FRESH, put_echo(100, 1000), leases::keep_alive),
+    cell("L1", "keep-alives of leases, 1000 streams on 100 connections", FRESH, Limit::None, leases::keep_alive),
     heavy("L2", "leases: grant, attach, revoke; expiry of all at once", FRESH, leases::storm),
     heavy("C1", "compaction under 5000 puts a second, a tenth kept", FRESH, space::compaction),
     heavy("C2", "defragment, half of it free, under puts, reads and a watch", FRESH, space::defragment),

@@ -91,6 +91,11 @@ impl Connection {
         })
     }
 
+    /// When the calls without an answer were meant to start.
+    pub(crate) fn unanswered(&self) -> impl Iterator<Item = Instant> {
+        self.calls.iter().filter(|call| !call.done).map(|call| call.intended)
+    }
+
     /// Queues a unary call.
     pub(crate) fn call(&mut self, block: &[u8], message: &[u8], tag: u64, intended: Instant) {
         let stream = self.begin(block, tag, intended, false);

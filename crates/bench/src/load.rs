@@ -75,7 +75,10 @@ pub(crate) struct Outcome {
     pub(crate) refused: u64,
     /// Answered, but not as they should be.
     pub(crate) wrong: u64,
+    /// Without an answer at the end; among the completions with the time they had waited.
     pub(crate) abandoned: u64,
+    /// The generator's own: from when a call was meant to start until it was made.
+    pub(crate) late: Duration,
     pub(crate) elapsed: Duration,
     /// Calls answered with a message, fastest first.
     pub(crate) completions: Vec<Completion>,
@@ -97,9 +100,19 @@ impl Outcome {
         self.completions.get(at).map_or(f64::NAN, |done| f64::from(done.latency_us) / 1000.0)
     }
 
+    /// Of a hundred calls that got an answer.
+    pub(crate) fn refused_percent(&self) -> f64 {
+        self.refused as f64 / (self.answered + self.refused).max(1) as f64 * 100.0
+    }
+
     /// Fails unless every call was answered as it should be.
     pub(crate) fn all_right(self) -> Result<Self> {
         ensure!(self.refused == 0, "{} calls were refused", self.refused);
+        self.none_wrong()
+    }
+
+    /// Fails if an answer was wrong or is missing; a server may refuse what is too much for it.
+    pub(crate) fn none_wrong(self) -> Result<Self> {
         ensure!(self.wrong == 0, "{} answers were wrong", self.wrong);
         ensure!(self.abandoned == 0, "{} calls got no answer", self.abandoned);
         ensure!(self.answered > 0, "no call was answered");
@@ -115,10 +128,13 @@ impl Outcome {
         self.wrong += u64::from(!right);
         self.received_bytes += answer.bytes;
         self.to_first_byte += answer.first.map_or(Duration::ZERO, |at| at - answer.intended);
-        let us = |duration: Duration| u32::try_from(duration.as_micros()).unwrap_or(u32::MAX);
-        let intended = answer.intended.saturating_duration_since(since);
-        let intended_ms = u32::try_from(intended.as_millis()).unwrap_or(u32::MAX);
-        let latency_us = us(answer.intended.elapsed());
+        self.complete(answer.intended, since);
+    }
+
+    fn complete(&mut self, intended: Instant, since: Instant) {
+        let after = intended.saturating_duration_since(since);
+        let intended_ms = u32::try_from(after.as_millis()).unwrap_or(u32::MAX);
+        let latency_us = u32::try_from(intended.elapsed().as_micros()).unwrap_or(u32::MAX);
         self.completions.push(Completion { intended_ms, latency_us });
     }
 }
@@ -148,9 +164,14 @@ pub(crate) fn run(addresses: &[SocketAddr], work: &mut dyn Work, plan: Plan) -> 
     };
     driver.drive(&poll, &mut connections)?;
     let abandoned = driver.unanswered();
-    let mut outcome = driver.outcome;
+    let mut outcome = std::mem::take(&mut driver.outcome);
     outcome.elapsed = driver.started.elapsed();
     outcome.abandoned = abandoned;
+    if abandoned > 0 && !plan.streaming {
+        for intended in connections.iter().flat_map(Connection::unanswered) {
+            outcome.complete(intended, driver.started);
+        }
+    }
     outcome.completions.sort_unstable_by_key(|done| done.latency_us);
     Ok(outcome)
 }
@@ -294,6 +315,7 @@ impl Driver<'_> {
         let before = self.made;
         while self.made < self.plan.calls_max && self.due_at(self.made) <= now {
             let at = self.started + self.due_at(self.made);
+            self.outcome.late = self.outcome.late.max(at.elapsed());
             let number = (self.made % self.plan.connections as u64) as usize;
             self.make(&mut connections[number], at);
         }

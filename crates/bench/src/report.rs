@@ -173,6 +173,7 @@ fn cell_text(values: &[f64]) -> String {
 
 fn number(value: f64) -> String {
     match value.abs() {
+        size if !size.is_finite() => "-".to_owned(),
         size if size >= 100.0 => format!("{value:.0}"),
         size if size >= 10.0 => format!("{value:.1}"),
         _ => format!("{value:.2}"),
@@ -182,11 +183,18 @@ fn number(value: f64) -> String {
 fn ratio_text(ours: &[f64], theirs: &[f64]) -> String {
     let (Some(a), Some(b)) = (median(ours), median(theirs)) else { return "-".to_owned() };
     let (low, high) = interval(ours, theirs);
+    if !(a / b).is_finite() {
+        return "-".to_owned();
+    }
     format!("{:.2} ({low:.2} to {high:.2})", a / b)
 }
 
-/// How near to the limit; costs and times count the other way.
+/// How near to the limit; costs and times count the other way. The tail of a probe of a second
+/// limits nothing.
 fn part_text(name: &str, ours: &[f64], limit: &[f64]) -> String {
+    if name.starts_with("p99") {
+        return "-".to_owned();
+    }
     let (Some(a), Some(b)) = (median(ours), median(limit)) else { return "-".to_owned() };
     let part = if name.contains("per second") { a / b } else { b / a };
     format!("{:.0} %", part * 100.0)

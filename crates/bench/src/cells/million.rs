@@ -9,6 +9,9 @@ use super::{Bench, Figures, KEY_BYTES, MIB, VALUE_BYTES, everything, figures};
 use crate::load::{self, Plan};
 use crate::workload::{Fixed, Keys, Puts};
 
+/// What was allocated for the load is given back by then.
+const REST: Duration = Duration::from_secs(2);
+
 impl Bench<'_> {
     fn user_bytes(&self) -> f64 {
         self.scale.million as f64 * (VALUE_BYTES + KEY_BYTES) as f64
@@ -55,10 +58,11 @@ pub(super) fn bytes(bench: &mut Bench<'_>) -> Result<Figures> {
 /// S2: at rest, and with more versions.
 pub(super) fn memory(bench: &mut Bench<'_>) -> Result<Figures> {
     let keys = bench.scale.million;
+    std::thread::sleep(REST);
     let idle = bench.rss_mib()?;
     // A second round of a tenth of the keys stands for the rest: memory grows with revisions.
     bench.fill_with(&mut Puts::new(91, VALUE_BYTES, Keys::New(0)), keys / 10)?;
-    std::thread::sleep(Duration::from_secs(1));
+    std::thread::sleep(REST);
     let grown = bench.rss_mib()? - idle;
     Ok(figures([
         ("keys", keys as f64),

@@ -31,6 +31,11 @@ pub(super) fn trace(bench: &mut Bench<'_>) -> Result<Figures> {
             Watchers::start(bench.subject.address(), watchers::Plan::all(5, 10, 1), epoch)?;
         let plan = Plan::open(20, rate, bench.scale.measured);
         let (outcome, used) = bench.metered(&bench.at(), &mut work, plan)?;
+        if outcome.refused > 0 {
+            // More than it takes; what it says then is a cell of its own.
+            all.insert(format!("{rate} a second: refused %"), outcome.refused_percent());
+            break;
+        }
         let outcome = outcome.all_right()?;
         let seen = watchers.finish(u64::MAX, Duration::from_millis(300))?;
         let measured = common(&outcome, used, "");

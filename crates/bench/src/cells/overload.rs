@@ -38,6 +38,7 @@ pub(super) fn twice(bench: &mut Bench<'_>) -> Result<Figures> {
         ("recovery s", recovery(&outcome.completions, change_ms).as_secs_f64()),
         ("refused %", percent(outcome.refused, outcome.answered)),
         ("without answer %", percent(outcome.abandoned, outcome.answered)),
+        ("generator's own lateness ms", outcome.late.as_secs_f64() * 1e3),
         ("p50 ms", outcome.quantile_ms(0.5)),
         ("peak RSS MiB above idle", bench.subject.leader().memory()?.1 / MIB - idle),
     ]))

@@ -39,9 +39,16 @@ pub(super) fn against_rate(bench: &mut Bench<'_>) -> Result<Figures> {
     let mut figures = Figures::new();
     let mut work = Puts::new(13, VALUE_BYTES, Keys::New(0));
     load::run(&bench.at(), &mut work, Plan::closed(10, 100, bench.scale.warm_up))?.all_right()?;
+    let mut refused = 0;
     for rate in RATES {
         let plan = Plan::open(10, rate, bench.scale.measured);
         let (outcome, used) = bench.metered(&bench.at(), &mut work, plan)?;
+        refused += outcome.refused;
+        if outcome.refused > 0 {
+            // More than it takes; what it says then is a cell of its own.
+            figures.insert(format!("{rate} a second: refused %"), outcome.refused_percent());
+            break;
+        }
         let outcome = outcome.all_right()?;
         let late = outcome.quantile_ms(0.99);
         let all = common(&outcome, used, "");
@@ -52,7 +59,9 @@ pub(super) fn against_rate(bench: &mut Bench<'_>) -> Result<Figures> {
             break;
         }
     }
-    bench.ensure_put_once(work.made())?;
+    if refused == 0 {
+        bench.ensure_put_once(work.made())?;
+    }
     Ok(figures)
 }
 

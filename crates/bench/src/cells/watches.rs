@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 fn puts_at(bench: &Bench<'_>, rate: f64, epoch: Instant, bytes: usize) -> Result<Outcome> {
     let mut work = Puts::new(61, bytes, Keys::Among(1000)).stamped(epoch);
-    load::run(&bench.at(), &mut work, Plan::open(4, rate, bench.scale.measured))?.all_right()
+    load::run(&bench.at(), &mut work, Plan::open(4, rate, bench.scale.measured))?.none_wrong()
 }
 
 /// Fails unless every watcher saw every put.
@@ -132,6 +132,7 @@ pub(super) fn stalled(bench: &mut Bench<'_>) -> Result<Figures> {
     Ok(super::figures([
         ("put p99 ms without", alone.quantile_ms(0.99)),
         ("put p99 ms with", with.quantile_ms(0.99)),
+        ("puts refused % with", with.refused_percent()),
         ("fast watcher's lag p99 ms without", calm.lag_ms(0.99)),
         ("fast watcher's lag p99 ms with", seen.lag_ms(0.99)),
         ("peak RSS MiB above before", peak - before),
