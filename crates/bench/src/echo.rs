@@ -14,6 +14,8 @@ use ketch_proto::etcdserverpb::{
     TxnResponse,
 };
 use ketch_proto::mvccpb::KeyValue;
+use socket2::{Domain, Socket, Type};
+use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status};
 
 struct Echo {
@@ -71,11 +73,31 @@ impl Kv for Echo {
     }
 }
 
-/// Serves until killed; one thread, as one lane of a server would.
+/// Serves until killed: one thread for each core, each with connections of its own, as a server
+/// made for this would have it.
 pub(crate) fn serve(address: SocketAddr) -> Result<()> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let lanes: Vec<_> = (1..cores).map(|_| std::thread::spawn(move || lane(address))).collect();
+    lane(address)?;
+    for lane in lanes {
+        lane.join().map_err(|_| anyhow::anyhow!("a lane panicked"))??;
+    }
+    Ok(())
+}
+
+fn lane(address: SocketAddr) -> Result<()> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    socket.set_reuse_port(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(1024)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let echo = Echo { value: vec![b'e'; 1 << 20].into() };
-    let service = KvServer::new(echo).max_decoding_message_size(16 << 20);
-    let server = tonic::transport::Server::builder().tcp_nodelay(true).add_service(service);
-    Ok(runtime.block_on(server.serve(address))?)
+    runtime.block_on(async {
+        let listener = tokio::net::TcpListener::from_std(socket.into())?;
+        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+        let echo = Echo { value: vec![b'e'; 1 << 20].into() };
+        let service = KvServer::new(echo).max_decoding_message_size(16 << 20);
+        let server = tonic::transport::Server::builder().add_service(service);
+        Ok(server.serve_with_incoming(incoming).await?)
+    })
 }
