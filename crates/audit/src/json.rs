@@ -40,6 +40,12 @@ pub(crate) fn key(out: &mut Vec<u8>, name: &str) {
 pub(crate) fn bytes_field(out: &mut Vec<u8>, name: &str, bytes: &[u8]) {
     out.push(b'"');
     out.extend_from_slice(name.as_bytes());
+    if is_plain(bytes) {
+        out.extend_from_slice(b"\":\"");
+        out.extend_from_slice(bytes);
+        out.push(b'"');
+        return;
+    }
     match std::str::from_utf8(bytes) {
         Ok(text) => {
             out.extend_from_slice(b"\":");
@@ -51,6 +57,12 @@ pub(crate) fn bytes_field(out: &mut Vec<u8>, name: &str, bytes: &[u8]) {
             out.push(b'"');
         }
     }
+}
+
+/// Whether it is text that needs no escapes: what most keys are.
+fn is_plain(bytes: &[u8]) -> bool {
+    let is_plain = |byte: &u8| byte.is_ascii() && ESCAPES[usize::from(*byte)] == 0;
+    bytes.iter().all(is_plain)
 }
 
 /// Appends a text within quotes.

@@ -36,24 +36,41 @@ const HOWS: [&str; 3] = ["none", "token", "certificate"];
 /// By `ketch_api::ports::Op`; what the RPC says is not said again.
 const OPS: [&str; 8] = ["", "range", "put", "delete", "compare", "read", "write", "readwrite"];
 
+/// Room for most lines.
+const USUAL_BYTES: usize = 512;
+
 /// Makes lines; remembers what many of them share.
 pub(crate) struct Lines {
     /// The wall time of the moment from which entries count.
     epoch: SystemTime,
     /// The second whose text is in `stamp`.
     second: u64,
-    /// `YYYY-MM-DDTHH:MM:SS`
-    stamp: String,
+    /// The beginning of a line, up to the end of its time; the last digits are put in.
+    stamp: Vec<u8>,
     /// `,"rpc":"/package.Service/Method"` by number.
     methods: Vec<String>,
+    /// As `methods`, with what follows where nobody was judged.
+    methods_of_nobody: Vec<String>,
+    /// Addresses met lately, packed and as they are written.
+    remotes: Vec<(Vec<u8>, Vec<u8>)>,
 }
+
+/// Addresses remembered as text; a power of two.
+const REMOTES: usize = 256;
+/// What nobody has in a line.
+const NOBODY: &str = ",\"user\":null,\"how\":\"none\"";
+/// Where the digits of a second end in a line's beginning.
+const FRACTION_AT: usize = "{\"time\":\"2026-05-03T03:09:37.".len();
 
 impl Lines {
     pub(crate) fn new(epoch: SystemTime) -> Self {
         let named =
             |method: &Method| format!(",\"rpc\":\"/{}/{}\"", method.service(), method.name());
-        let methods = Method::ALL.iter().map(named).collect();
-        let mut lines = Self { epoch, second: 0, stamp: String::new(), methods };
+        let methods: Vec<String> = Method::ALL.iter().map(named).collect();
+        let methods_of_nobody = methods.iter().map(|named| format!("{named}{NOBODY}")).collect();
+        let remotes = vec![Default::default(); REMOTES];
+        let stamp = Vec::new();
+        let mut lines = Self { epoch, second: 0, stamp, methods, methods_of_nobody, remotes };
         lines.stamp_of(0);
         lines
     }
@@ -68,23 +85,34 @@ impl Lines {
         let began = self.epoch + Duration::from_micros(u64_of(packed)?);
         let took = u64_of(packed)?;
         let [method, status, flags] = *take::<3>(packed)?;
+        out.reserve(USUAL_BYTES);
         self.begin(out, began);
-        out.extend_from_slice(self.methods.get(usize::from(method))?.as_bytes());
         let remote_bytes = match split(packed, 1)?[0] {
             4 => 6,
             6 => 18,
             _ => 0,
         };
         let remote = split(packed, remote_bytes)?;
-        part(out, packed)?;
-        who(out, packed, flags)?;
-        address(out, remote);
+        // Most lines: no part of a stream, and nobody judged.
+        if flags & !IS_CUT == 0 && packed.first() == Some(&0) {
+            split(packed, 1)?;
+            out.extend_from_slice(self.methods_of_nobody.get(usize::from(method))?.as_bytes());
+        } else {
+            out.extend_from_slice(self.methods.get(usize::from(method))?.as_bytes());
+            part(out, packed)?;
+            who(out, packed, flags)?;
+        }
+        self.remote(out, remote);
         let text = text_of(packed)?;
         facts(out, packed)?;
         if flags & IS_CUT != 0 {
             out.extend_from_slice(b",\"truncated\":true");
         }
-        json::field(out, "code", CODES.get(usize::from(status)).unwrap_or(&"Unknown"));
+        if status == 0 {
+            out.extend_from_slice(b",\"code\":\"OK\"");
+        } else {
+            json::field(out, "code", CODES.get(usize::from(status)).unwrap_or(&"Unknown"));
+        }
         if !text.is_empty() {
             json::field(out, "message", &String::from_utf8_lossy(text));
         }
@@ -118,22 +146,33 @@ impl Lines {
         if since.as_secs() != self.second {
             self.stamp_of(since.as_secs());
         }
-        out.extend_from_slice(b"{\"time\":\"");
-        out.extend_from_slice(self.stamp.as_bytes());
-        let mut fraction = *b".000000Z\"";
         let mut micros = since.subsec_micros();
-        for digit in fraction[1..7].iter_mut().rev() {
+        for digit in self.stamp.iter_mut().skip(FRACTION_AT).take(6).rev() {
             *digit = b'0' + (micros % 10) as u8;
             micros /= 10;
         }
-        out.extend_from_slice(&fraction);
+        out.extend_from_slice(&self.stamp);
+    }
+
+    /// Appends an address, which is made text only once in a while.
+    fn remote(&mut self, out: &mut Vec<u8>, packed: &[u8]) {
+        // Those of many connections differ in the last bytes: the port.
+        let low = packed.iter().rev().take(2).fold(0, |sum, byte| 31 * sum + usize::from(*byte));
+        let (known, text) = &mut self.remotes[low % REMOTES];
+        if known.is_empty() || known != packed {
+            *known = packed.to_vec();
+            text.clear();
+            address(text, packed);
+        }
+        out.extend_from_slice(text);
     }
 
     fn stamp_of(&mut self, second: u64) {
         self.second = second;
         let at = UNIX_EPOCH + Duration::from_secs(second);
-        self.stamp = humantime::format_rfc3339_seconds(at).to_string();
-        self.stamp.pop();
+        let text = humantime::format_rfc3339_seconds(at).to_string();
+        let text = text.trim_end_matches('Z');
+        self.stamp = format!("{{\"time\":\"{text}.000000Z\"").into_bytes();
     }
 }
 

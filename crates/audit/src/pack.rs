@@ -13,6 +13,9 @@ use crate::limits::{ENTRY_TEXT_BYTES_MAX, WORDS_BYTES_MAX};
 pub(crate) const PACKED_BYTES_MAX: usize =
     128 + 3 * WORDS_BYTES_MAX + ENTRY_TEXT_BYTES_MAX + 16 * ketch_api::limits::AUDIT_FACTS_MAX;
 
+/// Room for most entries.
+const USUAL_BYTES: usize = 256;
+
 pub(crate) const HAS_USER: u8 = 1;
 pub(crate) const HAS_NAME: u8 = 2;
 pub(crate) const IS_CUT: u8 = 4;
@@ -43,6 +46,7 @@ pub(crate) fn pack(out: &mut Vec<u8>, entry: &Entry<'_>, epoch: Instant) {
     flags |= if entry.user.is_some() { HAS_USER } else { 0 };
     flags |= if name.is_some() { HAS_NAME } else { 0 };
     flags |= if entry.about.is_cut() { IS_CUT } else { 0 };
+    out.reserve(USUAL_BYTES);
     out.extend_from_slice(&began.to_le_bytes());
     out.extend_from_slice(&took.to_le_bytes());
     out.extend_from_slice(&[entry.method.index() as u8, entry.status, flags]);

@@ -52,7 +52,8 @@ fn key(op: Op, key: &'static [u8], end: &'static [u8], lease: i64) -> Fact {
 
 #[test]
 fn a_put_whole() {
-    let origin = Origin { remote: Some(SocketAddr::from(([127, 0, 0, 1], 40_312))), name: None };
+    let remote = Some(SocketAddr::from(([127, 0, 0, 1], 40_312)));
+    let origin = Origin { remote, ..Origin::default() };
     let about = About::one(key(Op::Call, b"a\"b", b"", 0x1f));
     assert_eq!(
         line(&entry(Method::Put, &origin, &about)),
@@ -66,7 +67,7 @@ fn a_put_whole() {
 fn a_refusal_of_somebody() {
     let name = Some(ClientName(Arc::from("node-1")));
     let remote = "[2001:db8::7]:2379".parse().expect("an address");
-    let origin = Origin { remote: Some(remote), name };
+    let origin = Origin { remote: Some(remote), name, ..Origin::default() };
     let about = About::default();
     let refused = Entry {
         user: Some("al"),
