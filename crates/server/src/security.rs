@@ -67,6 +67,7 @@ impl Security {
         check_suites(&peers.rules).map_err(SecurityError::Peers)?;
         let made = Made { data_dir: &config.data_dir, years: *years };
         let peers = made.complete(peers, &Kind::PEERS, &config.listen_peer_urls)?;
+        warn_of_clear_peers(&peers, &config.listen_peer_urls);
         if peers.is_bare()
             && let Some(url) = config.listen_peer_urls.iter().find(|url| url.is_secure)
         {
@@ -192,6 +193,25 @@ fn described(side: &Side) -> String {
         side.rules.require_client_cert,
         text(crl)
     )
+}
+
+/// As [`warn_of_clear`], with etcd's other words.
+fn warn_of_clear_peers(peers: &Side, urls: &[ListenUrl]) {
+    for url in urls.iter().filter(|url| !url.is_secure) {
+        if !peers.is_bare() {
+            tracing::warn!(
+                peer_url = %url.text,
+                "scheme is HTTP while key and cert files are present; ignoring key and cert files"
+            );
+        }
+        if peers.rules.require_client_cert {
+            tracing::warn!(
+                peer_url = %url.text,
+                "scheme is HTTP while --peer-client-cert-auth is enabled; \
+                 ignoring client cert auth for this URL"
+            );
+        }
+    }
 }
 
 /// What was asked for does not hold at every URL; etcd's warnings.
