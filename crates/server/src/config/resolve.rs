@@ -39,15 +39,13 @@ const GATES: [&str; 11] = [
 
 pub(super) fn resolve(settings: Settings) -> Result<Config, ConfigError> {
     let feature_gates = feature_gates(&settings)?;
-    refuse_unsupported(&settings)?;
-    check_words(&settings)?;
+    refuse_unsupported(&settings).and_then(|()| check_words(&settings))?;
     let (heartbeat_ms, election_ms) = timing(&settings)?;
     let name = settings.get("name").to_owned();
     let (data_dir, wal_dir) = folders(&settings, &name);
     let clustering = clustering::resolve(&settings, &name, &wal_dir)?;
     let gate = |name: &str| gate(&feature_gates, name);
     // Checks that cost next to nothing are on unless somebody says otherwise.
-    let is_on = |name: &str| gate(name).unwrap_or(false);
     let not_off = |name: &str| gate(name).unwrap_or(true);
     Ok(Config {
         data_dir,
@@ -71,7 +69,7 @@ pub(super) fn resolve(settings: Settings) -> Result<Config, ConfigError> {
         downgrade_check_time: time(&settings, "downgrade-check-time"),
         learners_max: learners_max(&settings)?,
         lease_checkpoint: not_off("LeaseCheckpoint"),
-        lease_checkpoint_persist: is_on("LeaseCheckpointPersist"),
+        lease_checkpoint_persist: gate("LeaseCheckpointPersist").unwrap_or(false),
         raft_read_timeout: time(&settings, "raft-read-timeout").max(RAFT_TIMEOUT_MIN),
         raft_write_timeout: time(&settings, "raft-write-timeout").max(RAFT_TIMEOUT_MIN),
         heartbeat_ms,
