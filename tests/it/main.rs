@@ -47,6 +47,7 @@ mod tls_peers_half_open;
 mod tls_peers_rotation;
 mod tls_peers_strangers;
 mod tls_server;
+mod tls_server_discovery;
 mod tls_server_half_open;
 mod tls_server_kubeadm;
 mod tls_server_names;

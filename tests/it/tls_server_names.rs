@@ -261,7 +261,7 @@ async fn tokens_by_es512_are_etcds() -> Result<()> {
     Ok(())
 }
 
-async fn enable(rpc: &Rpc) -> Result<()> {
+pub(crate) async fn enable(rpc: &Rpc) -> Result<()> {
     let name = || "root".to_owned();
     let user = AuthUserAddRequest { name: name(), password: "pw".to_owned(), ..Default::default() };
     rpc.call::<AuthUserAddResponse>("/etcdserverpb.Auth/UserAdd", &user).await?;
@@ -274,7 +274,7 @@ async fn enable(rpc: &Rpc) -> Result<()> {
     Ok(())
 }
 
-async fn login(rpc: &Rpc) -> Result<String> {
+pub(crate) async fn login(rpc: &Rpc) -> Result<String> {
     let ask = AuthenticateRequest { name: "root".to_owned(), password: "pw".to_owned() };
     let path = "/etcdserverpb.Auth/Authenticate";
     Ok(rpc.call::<AuthenticateResponse>(path, &ask).await?.token)
