@@ -163,6 +163,7 @@ async fn learner(cluster: &mut Cluster, story: &mut Story, on: SeatPorts) -> Res
         story.call(cluster.client(new), "learner", line).await?;
     }
     promote(cluster, story).await?;
+    wait_promoted(cluster, new).await?;
     story.call(cluster.client(new), "promoted", LIST).await?;
     story.call(cluster.client(new), "promoted", r#"KV/Range key: "k""#).await?;
     Ok(())
@@ -188,6 +189,16 @@ async fn promote(cluster: &Cluster, story: &mut Story) -> Result<()> {
         sleep(Duration::from_millis(100)).await;
     }
     story.note(line, "granted");
+    Ok(())
+}
+
+/// It is promoted once a quorum has that, and may be the last to know.
+async fn wait_promoted(cluster: &Cluster, new: usize) -> Result<()> {
+    let end = Instant::now() + PATIENCE;
+    while let Err(refusal) = cluster.client(new).get("k").await {
+        ensure!(Instant::now() < end, "the promoted member stays a learner: {refusal:?}");
+        sleep(Duration::from_millis(20)).await;
+    }
     Ok(())
 }
 
