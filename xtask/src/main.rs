@@ -2,6 +2,7 @@
 
 mod ci;
 mod codegen;
+mod counts;
 mod fuzz;
 mod sim;
 mod tidy;
@@ -17,6 +18,7 @@ const USAGE: &str = "usage: cargo xtask <task>
   codegen [--check]    Rust from proto/
   fuzz [seconds]       each fuzz target for a short while (default 20 s)
   sim [...]            simulated clusters: --seeds N, --from S, or --seed S to replay one
+  counts [--update]    instructions of the core's hot paths, against those written down
   bench [...]          ketch beside etcd; see docs/performance.md";
 
 fn main() -> Result<()> {
@@ -32,6 +34,8 @@ fn main() -> Result<()> {
         ["fuzz"] => fuzz::run(&root, 20),
         ["fuzz", seconds] => fuzz::run(&root, seconds.parse()?),
         ["sim", rest @ ..] => sim::run(&root, rest),
+        ["counts"] => counts::run(&root, false),
+        ["counts", "--update"] => counts::run(&root, true),
         ["bench", rest @ ..] => ci::bench(&root, rest),
         _ => bail!("{USAGE}"),
     }
