@@ -42,6 +42,12 @@ pub(crate) fn run(root: &Path, fast: bool) -> Result<()> {
         step("simulated clusters", || crate::sim::run(root, &["--seeds", "2000"]))?;
         step("planted bugs", || crate::sim::find_planted(root))?;
         step("programs", || Ok(cmd!(shell, "cargo build --release --bins").run()?))?;
+        step("benchmark's answers", || {
+            Ok(cmd!(shell, "target/release/ketch-bench --smoke").run()?)
+        })?;
+        if crate::counts::possible() {
+            step("instructions", || crate::counts::run(root, false))?;
+        }
         step("tests of the programs", || Ok(cmd!(shell, "cargo test -p ketch-tests").run()?))?;
         step("fuzz", || crate::fuzz::run(root, 20))?;
     }
