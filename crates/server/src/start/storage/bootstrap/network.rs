@@ -106,3 +106,39 @@ impl Outside for Network {
         self.runtime.block_on(async { resolver::system()?.srv(&name).await })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+
+    use ketch_base::ClusterId;
+
+    use super::*;
+
+    const MEMBERS: &str = r#"[{"id":7,"peerURLs":["http://a:1"],"name":"a","clientURLs":[]}]"#;
+
+    /// The first speaks only once the second was asked, and the second never does.
+    #[test]
+    fn nobody_who_keeps_silent_is_in_the_way() {
+        let [first, second] = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").expect("a port"));
+        let url = |of: &TcpListener| format!("http://{}", of.local_addr().expect("it is bound"));
+        let urls = [url(&first), url(&second)];
+        let answering = std::thread::spawn(move || {
+            let silent = second.accept().expect("the second is asked");
+            let (mut asked, _) = first.accept().expect("the first is asked");
+            let _ = asked.read(&mut [0; 1024]).expect("a question");
+            let length = MEMBERS.len();
+            write!(
+                asked,
+                "HTTP/1.1 200 OK\r\nX-Etcd-Cluster-ID: c\r\nContent-Length: {length}\r\n\r\n{MEMBERS}"
+            )
+            .expect("an answer goes out");
+            silent
+        });
+        let network = Network::new(Dialer::default()).expect("a runtime");
+        let running = network.cluster(&urls, Duration::from_secs(30)).expect("an answer");
+        assert_eq!((running.cluster, running.members.len()), (ClusterId(0xc), 1));
+        drop(answering.join().expect("both were asked"));
+    }
+}
