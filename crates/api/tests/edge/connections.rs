@@ -127,3 +127,15 @@ async fn stopping_lets_calls_finish() {
     let (_late, late_server) = connect(&edge, Surface::All);
     late_server.await.expect("no panic").expect("nothing was begun");
 }
+
+#[tokio::test]
+async fn tls_on_a_plaintext_port_is_told_so() {
+    let (_fake, edge) = edge();
+    let (mut io, server) = connect(&edge, Surface::All);
+    io.write_all(&[22, 3, 1, 2, 0, 1]).await.expect("open");
+    let mut heard = String::new();
+    io.read_to_string(&mut heard).await.expect("an answer and an end");
+    assert!(heard.starts_with("HTTP/1.0 400 Bad Request\r\n\r\n"), "{heard}");
+    let ended = server.await.expect("no panic");
+    assert!(matches!(ended, Err(ConnectionError::Secured)), "{ended:?}");
+}

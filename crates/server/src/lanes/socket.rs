@@ -140,3 +140,49 @@ impl AsyncWrite for Socket {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    /// What the server reads first, and what the client hears of it.
+    async fn told(said: &[u8]) -> (Result<usize, String>, Vec<u8>) {
+        let (mut client, server) = UnixStream::pair().expect("a pair");
+        let mut server = Socket::from(server).awaiting_tls();
+        client.write_all(said).await.expect("room for it");
+        let read = server.read(&mut [0; 64]).await.map_err(|error| error.to_string());
+        drop(server);
+        let mut heard = Vec::new();
+        let _ = client.read_to_end(&mut heard).await;
+        (read, heard)
+    }
+
+    #[tokio::test]
+    async fn who_forgets_tls_is_told() {
+        let refused = Err("tls: first record does not look like a TLS handshake".to_owned());
+        let get = told(b"GET / HTTP/1.1\r\n\r\n").await;
+        assert_eq!(get, (refused.clone(), NOT_HTTPS.to_vec()));
+        // HTTP/2 and what is no protocol at all have no use for words.
+        assert_eq!(told(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await, (refused.clone(), Vec::new()));
+        assert_eq!(told(b"\0\0").await, (refused, Vec::new()));
+        assert_eq!(told(&[HANDSHAKE_RECORD, 3, 1]).await, (Ok(3), Vec::new()));
+    }
+
+    #[tokio::test]
+    async fn the_first_byte_is_seen_and_stays() {
+        for (said, begins) in [(&[HANDSHAKE_RECORD, 3][..], true), (b"GE", false)] {
+            let (mut client, server) = UnixStream::pair().expect("a pair");
+            let mut server = Socket::from(server);
+            client.write_all(said).await.expect("room for it");
+            assert_eq!(server.begins_tls().await.expect("a byte"), begins);
+            let mut read = [0; 2];
+            server.read_exact(&mut read).await.expect("both bytes");
+            assert_eq!(read, said);
+        }
+        let (client, server) = UnixStream::pair().expect("a pair");
+        drop(client);
+        assert!(!Socket::from(server).begins_tls().await.expect("an end"));
+    }
+}
