@@ -13,7 +13,6 @@ mod keys;
 mod request;
 
 use ketch_base::Code;
-use ketch_base::planted::{self, Bug};
 
 pub use keys::{Leases, NoLeases};
 pub use request::Request;
@@ -87,7 +86,6 @@ pub fn judge_applied(
 /// [`Code::AuthOldRevision`].
 pub fn still_holds(store: &AuthStore, caller: Option<&Caller>) -> Result<(), Code> {
     match caller {
-        _ if planted::is(Bug::UnheldRead) => Ok(()),
         Some(caller) if caller.revision != 0 && caller.revision != store.revision() => {
             Err(Code::AuthOldRevision)
         }

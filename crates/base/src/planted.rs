@@ -66,8 +66,6 @@ pub enum Bug {
     OldAuthRevision,
     /// The operations of a nested transaction are not judged.
     NestedUnjudged,
-    /// A read is answered though rights changed while it was made.
-    UnheldRead,
     /// A token is known to one member only.
     TokenOnOne,
     /// A token dies in a hundredth of its time.
@@ -115,7 +113,6 @@ impl Bug {
         Self::StaleRights,
         Self::OldAuthRevision,
         Self::NestedUnjudged,
-        Self::UnheldRead,
         Self::TokenOnOne,
         Self::TokenDiesEarly,
         Self::PasswordKeepsTokens,

@@ -98,7 +98,6 @@ found! {
     stale_rights: StaleRights => "permissions";
     old_auth_revision: OldAuthRevision => "permissions";
     nested_unjudged: NestedUnjudged => "permissions";
-    unheld_read: UnheldRead => "permissions";
     token_on_one: TokenOnOne => "equal rights";
     token_dies_early: TokenDiesEarly => "tokens";
     password_keeps_tokens: PasswordKeepsTokens => "permissions";
