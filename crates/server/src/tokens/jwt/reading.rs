@@ -63,7 +63,9 @@ impl<'a> Parts<'a> {
     fn time(&self, name: &str) -> Option<Option<f64>> {
         match self.claims.get(name) {
             None => Some(None),
-            Some(value) => Some(Some(value.as_f64()?).filter(|seconds| *seconds != 0.0)),
+            Some(value) => {
+                Some(Some(value.as_f64()?).filter(|seconds| *seconds != 0.0).map(second))
+            }
         }
     }
 }
@@ -79,6 +81,11 @@ fn object(part: &str) -> Option<Map<String, Value>> {
         Value::Object(object) => Some(object),
         _ => None,
     }
+}
+
+/// What is beyond all time wraps around to its beginning (Go).
+fn second(number: f64) -> f64 {
+    if number.abs() < i64::MAX as f64 { number } else { f64::MIN }
 }
 
 /// A number of JSON as a revision: the fraction is cut off, what is negative is far ahead.
@@ -130,6 +137,8 @@ mod tests {
             (r#"{"username":"ann","revision":3,"nbf":99999999999}"#, None),
             (r#"{"username":"ann","revision":3,"exp":"99999999999"}"#, None),
             (r#"{"username":"ann","revision":3,"exp":null}"#, None),
+            (r#"{"username":"ann","revision":3,"exp":1e300}"#, None),
+            (r#"{"username":"ann","revision":3,"nbf":1e300}"#, ann(3)),
             (r#"{"username":"ann","revision":"3"}"#, None),
             (r#"{"username":7,"revision":3}"#, None),
             (r#"{"Username":"ann","revision":3}"#, None),
