@@ -14,6 +14,8 @@ use ketch_proto::etcdserverpb::{InternalAuthenticateRequest, InternalRaftRequest
 use super::Member;
 use super::kv::unexpected;
 
+/// The longest name of a user or role, in bytes: a key of a bbolt bucket.
+const NAME_BYTES_MAX: usize = 32_768;
 /// What HTTP clients write before a token.
 const SCHEME: &[u8] = b"Bearer ";
 
@@ -53,6 +55,7 @@ macro_rules! proposals {
                 pass: Pass,
                 mut request: pb::AuthUserAddRequest,
             ) -> Result<pb::AuthUserAddResponse, Code> {
+                check_name(&request.name)?;
                 let password = std::mem::take(&mut request.password);
                 if !request.options.is_some_and(|options| options.no_password) {
                     request.hashed_password = self.passwords.hash(password).await?;
@@ -91,6 +94,23 @@ macro_rules! proposals {
                 }
             }
 
+            async fn role_add(
+                &self,
+                pass: Pass,
+                request: pb::AuthRoleAddRequest,
+            ) -> Result<pb::AuthRoleAddResponse, Code> {
+                check_name(&request.name)?;
+                let request =
+                    InternalRaftRequest { auth_role_add: Some(request), ..Default::default() };
+                match self.propose_by(&pass, request).await? {
+                    Answer::RoleAdd(mut response) => {
+                        response.header = Some(self.complete(response.header));
+                        Ok(response)
+                    }
+                    _ => Err(unexpected()),
+                }
+            }
+
             $(async fn $name(
                 &self,
                 pass: Pass,
@@ -120,7 +140,6 @@ proposals! {
         -> UserGrantRole(AuthUserGrantRoleResponse);
     user_revoke_role(auth_user_revoke_role: AuthUserRevokeRoleRequest)
         -> UserRevokeRole(AuthUserRevokeRoleResponse);
-    role_add(auth_role_add: AuthRoleAddRequest) -> RoleAdd(AuthRoleAddResponse);
     role_get(auth_role_get: AuthRoleGetRequest) -> RoleGet(AuthRoleGetResponse);
     role_list(auth_role_list: AuthRoleListRequest) -> RoleList(AuthRoleListResponse);
     role_delete(auth_role_delete: AuthRoleDeleteRequest) -> RoleDelete(AuthRoleDeleteResponse);
@@ -269,6 +288,11 @@ fn is_of_its_moment(request: &Request<'_>) -> bool {
         }
         _ => false,
     }
+}
+
+/// No etcd member can store a longer one, nor can a snapshot for it: etcd 3.7.1 dies of it.
+fn check_name(name: &str) -> Result<(), Code> {
+    if name.len() > NAME_BYTES_MAX { Err(Code::InvalidAuthMgmt) } else { Ok(()) }
 }
 
 /// Whether it reads, and reads what is newest.
