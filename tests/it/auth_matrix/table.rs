@@ -142,7 +142,7 @@ mod tests {
         let text = write(std::slice::from_ref(&one)).expect("two letters do");
         let read = read(&text).expect("just written");
         assert_eq!(read, [one.clone()]);
-        assert_eq!(differences(&read, std::slice::from_ref(&one)), [String::new(); 0]);
+        assert!(differences(&read, std::slice::from_ref(&one)).is_empty());
         one.rows[1].1[0] = "Denied: why".to_owned();
         assert_eq!(differences(&read, std::slice::from_ref(&one)).len(), 1);
         one.rows.pop();
