@@ -3,6 +3,7 @@
 mod audit;
 mod auth_cluster;
 mod auth_matrix;
+mod auth_mixed;
 mod auth_signing;
 mod auth_tokens;
 mod bad_connections;
