@@ -1,6 +1,7 @@
 //! Integration tests: the running programs, over the wire.
 
 mod audit;
+mod auth_bad_tokens;
 mod auth_cluster;
 mod auth_matrix;
 mod auth_mixed;
