@@ -6,6 +6,7 @@ mod auth_cluster;
 mod auth_matrix;
 mod auth_mixed;
 mod auth_names;
+mod auth_secrets;
 mod auth_signing;
 mod auth_tokens;
 mod bad_connections;
