@@ -86,7 +86,8 @@ async fn told(kind: Program) -> Result<Vec<String>> {
     Ok(told)
 }
 
-/// Two members of which the first leads, and a learner that is not started, with its id; users are asked for.
+/// Two members of which the first leads, and a learner that is not started, with its id; users are
+/// asked for.
 async fn grown(kinds: [Program; 2]) -> Result<(Cluster, u64)> {
     let on = [(); 2].map(|()| SeatPorts::free());
     let mut cluster = Cluster::start_on(&kinds, &["--bcrypt-cost", "4"], &on).await?;

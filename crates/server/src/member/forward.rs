@@ -23,7 +23,9 @@ impl Member {
     pub(super) async fn renew_elsewhere(&self, id: LeaseId) -> Result<i64, Code> {
         let answer = self
             .ask_leader(
-                |by, url, patience| async move { ask::renew_lease(&by, &url, id.0, patience).await },
+                |by, url, patience| async move {
+                    ask::renew_lease(&by, &url, id.0, patience).await
+                },
                 |code| code == Code::LeaseNotFound,
             )
             .await?;
