@@ -11,6 +11,7 @@ mod puts;
 mod reads;
 mod space;
 mod storm;
+mod tls;
 mod txns;
 mod watches;
 
@@ -146,6 +147,7 @@ pub(crate) const CELLS: &[Cell] = &[
     heavy("F3", "a follower frozen for 2 s under 1000 puts a second", THREE, cluster::frozen_follower),
     heavy("A1", "puts during a storm of 5000 logins a second", FRESH, storm::logins),
     cell("A2", "puts with the audit log off and on", FRESH, Limit::None, audit::off_and_on),
+    cell("A3", "puts in clear and under TLS", FRESH, Limit::None, tls::clear_and_tls),
 ];
 
 /// What a load cost.

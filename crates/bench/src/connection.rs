@@ -1,16 +1,18 @@
 //! One connection: calls queue up, answers come back, no thread of its own.
 
 mod call;
+mod transport;
 
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::time::Instant;
 
 use anyhow::{Result, bail};
 
 use crate::frames::{self, Frame};
 use call::{Call, Unsent};
+pub(crate) use transport::Transport;
 
 /// Bytes read at a time; more than one frame.
 const READ_BYTES: usize = 64 * 1024;
@@ -40,7 +42,7 @@ pub(crate) struct Answer<'a> {
 
 /// A connection with its open calls.
 pub(crate) struct Connection {
-    pub(crate) socket: TcpStream,
+    pub(crate) socket: Transport,
     out: Vec<u8>,
     sent: usize,
     inbox: Box<[u8]>,
@@ -62,19 +64,22 @@ pub(crate) struct Connection {
 impl Connection {
     /// Connects and sends the opening.
     pub(crate) fn open(address: SocketAddr) -> Result<Self> {
-        Self::with_windows(address, frames::WINDOW_BYTES)
+        Self::with_windows(address, false, frames::WINDOW_BYTES)
+    }
+
+    /// The same under TLS, whatever certificate is shown.
+    pub(crate) fn open_tls(address: SocketAddr) -> Result<Self> {
+        Self::with_windows(address, true, frames::WINDOW_BYTES)
     }
 
     /// The same with small windows for streams, which are never opened again: a reader that stands
     /// still.
     pub(crate) fn open_narrow(address: SocketAddr) -> Result<Self> {
-        Self::with_windows(address, frames::WINDOW_BYTES_DEFAULT)
+        Self::with_windows(address, false, frames::WINDOW_BYTES_DEFAULT)
     }
 
-    fn with_windows(address: SocketAddr, stream_bytes: u32) -> Result<Self> {
-        let socket = TcpStream::connect(address)?;
-        socket.set_nodelay(true)?;
-        socket.set_nonblocking(true)?;
+    fn with_windows(address: SocketAddr, tls: bool, stream_bytes: u32) -> Result<Self> {
+        let socket = Transport::open(address, tls)?;
         Ok(Self {
             socket,
             out: frames::opening(stream_bytes),
@@ -178,7 +183,11 @@ impl Connection {
         }
         self.out.clear();
         self.sent = 0;
-        Ok(false)
+        match self.socket.flush() {
+            Ok(()) => Ok(false),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(true),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Reads what is there and hands answers to `done`.

@@ -75,7 +75,7 @@ fn echo(
 ) -> Result<Figures> {
     let address = free_address()?;
     let path = std::env::current_exe()?;
-    let program = Program { name: "echo", path, flags: Vec::new(), core };
+    let program = Program { name: "echo", path, flags: Vec::new(), core, tls: false };
     let child =
         program.command().arg("echo").arg(address.to_string()).stdout(Stdio::null()).spawn();
     let echo = Echo(child.context("start the empty handler")?);

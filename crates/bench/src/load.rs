@@ -38,14 +38,15 @@ pub(crate) struct Plan {
     pub(crate) patience: Duration,
     /// Closed loop only: each client is a stream and sends its next message on it.
     pub(crate) streaming: bool,
+    pub(crate) tls: bool,
 }
 
 impl Plan {
     /// So many calls open at any time, for a while.
     pub(crate) fn closed(connections: usize, clients: usize, duration: Duration) -> Self {
         let (pressure, patience) = (Pressure::Closed, Duration::from_secs(120));
-        let (calls_max, streaming) = (u64::MAX, false);
-        Self { connections, clients, pressure, duration, calls_max, patience, streaming }
+        let (calls_max, streaming, tls) = (u64::MAX, false, false);
+        Self { connections, clients, pressure, duration, calls_max, patience, streaming, tls }
     }
 
     /// So many calls a second, for a while.
@@ -144,7 +145,8 @@ pub(crate) fn run(addresses: &[SocketAddr], work: &mut dyn Work, plan: Plan) -> 
     let poll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
     let mut connections = Vec::with_capacity(plan.connections);
     for number in 0..plan.connections {
-        let mut connection = Connection::open(addresses[number % addresses.len()])?;
+        let open = if plan.tls { Connection::open_tls } else { Connection::open };
+        let mut connection = open(addresses[number % addresses.len()])?;
         let interest = epoll::EventFlags::IN;
         let data = epoll::EventData::new_u64(number as u64);
         epoll::add(&poll, connection.socket.as_fd(), data, interest)?;

@@ -82,8 +82,13 @@ fn main() -> Result<()> {
     if core.is_some() {
         stay_on(1)?;
     }
-    let program =
-        |name, path: &PathBuf| Program { name, path: path.clone(), flags: Vec::new(), core };
+    let program = |name, path: &PathBuf| Program {
+        name,
+        path: path.clone(),
+        flags: Vec::new(),
+        core,
+        tls: false,
+    };
     let ketch = program("ketch", &arguments.ketch);
     if arguments.smoke {
         return smoke::run(&ketch, &arguments.directory);
@@ -103,11 +108,12 @@ fn main() -> Result<()> {
     };
     let chosen = choose(&arguments.cells)?;
     let bounds = Bounds::measure(&arguments.directory)?;
+    let commit = report::commit();
     let started = Instant::now();
     let base = arguments.directory.as_path();
     let runner = Runner { ketch, peer, base, scale, bounds, started };
     let results = runner.run(&chosen, &mut |results| println!("{}", report::table(results)));
-    let about = report::About::gather(&runner, &arguments.placement);
+    let about = report::About::gather(commit, &runner, &arguments.placement);
     report::write(&arguments.report, &about, &results)?;
     eprintln!("report: {}", arguments.report.display());
     Ok(())

@@ -19,6 +19,8 @@ pub(crate) struct Program {
     pub(crate) flags: Vec<String>,
     /// A core to stay on; any if none.
     pub(crate) core: Option<usize>,
+    /// Clients come under TLS.
+    pub(crate) tls: bool,
 }
 
 impl Program {
@@ -29,11 +31,12 @@ impl Program {
         program
     }
 
-    /// What it says of its version, first line.
+    /// What it says of its version.
     pub(crate) fn version(&self) -> String {
         let output = Command::new(&self.path).arg("--version").output();
         let text = output.map(|output| output.stdout).unwrap_or_default();
-        String::from_utf8_lossy(&text).lines().next().unwrap_or_default().to_owned()
+        // ketch says on the first line whose interface it has, and on the second which it is.
+        String::from_utf8_lossy(&text).lines().take(2).collect::<Vec<_>>().join(", ")
     }
 
     /// The command, on its core.
@@ -51,6 +54,8 @@ pub(crate) struct Place {
     pub(crate) name: String,
     pub(crate) client: SocketAddr,
     pub(crate) peer: SocketAddr,
+    /// Health and metrics, always in clear.
+    pub(crate) health: SocketAddr,
     pub(crate) directory: PathBuf,
 }
 
@@ -83,6 +88,7 @@ impl Place {
             name: name.to_owned(),
             client: free_address()?,
             peer: free_address()?,
+            health: free_address()?,
             directory,
         })
     }
@@ -131,7 +137,7 @@ impl Process {
 
     /// Whether it says of itself that it leads.
     pub(crate) fn leads(&self) -> bool {
-        get(self.place.client, "/metrics")
+        get(self.place.health, "/metrics")
             .is_ok_and(|text| text.lines().any(|line| line == "etcd_server_is_leader 1"))
     }
 
@@ -151,7 +157,7 @@ impl Process {
     }
 
     fn syncs(&self) -> f64 {
-        let text = get(self.place.client, "/metrics").unwrap_or_default();
+        let text = get(self.place.health, "/metrics").unwrap_or_default();
         let counts = text.lines().filter_map(|line| {
             line.strip_prefix("etcd_disk_wal_fsync_duration_seconds_count ")
                 .or_else(|| line.strip_prefix("etcd_disk_backend_commit_duration_seconds_count "))
@@ -181,7 +187,7 @@ impl Process {
             if let Some(status) = self.child.try_wait()? {
                 bail!("{} ended with {status}", self.program.name);
             }
-            if healthy(self.place.client).unwrap_or(false) {
+            if healthy(self.place.health).unwrap_or(false) {
                 return Ok(());
             }
             if started.elapsed() > patience {
@@ -224,18 +230,21 @@ impl Drop for Process {
 }
 
 fn spawn(program: &Program, place: &Place, cluster: &str) -> Result<Child> {
-    let Place { name, client, peer, directory } = place;
+    let Place { name, client, peer, health, directory } = place;
+    let scheme = if program.tls { "https" } else { "http" };
     let log = fs::OpenOptions::new().create(true).append(true).open(directory.join("log"))?;
     program
         .command()
         .args(["--name", name, "--data-dir"])
         .arg(directory.join("data"))
-        .args(["--listen-client-urls", &format!("http://{client}")])
-        .args(["--advertise-client-urls", &format!("http://{client}")])
+        .args(["--listen-client-urls", &format!("{scheme}://{client}")])
+        .args(["--advertise-client-urls", &format!("{scheme}://{client}")])
         .args(["--listen-peer-urls", &format!("http://{peer}")])
         .args(["--initial-advertise-peer-urls", &format!("http://{peer}")])
         .args(["--initial-cluster", cluster])
         .args(["--quota-backend-bytes", "8589934592", "--snapshot-count", "10000"])
+        .args(["--listen-metrics-urls", &format!("http://{health}")])
+        .args(program.tls.then_some("--auto-tls"))
         .args(["--log-level", "warn"])
         .args(&program.flags)
         .stdout(Stdio::null())

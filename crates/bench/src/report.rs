@@ -30,9 +30,9 @@ pub(crate) struct About {
 
 impl About {
     /// Looks at everything once.
-    pub(crate) fn gather(runner: &Runner<'_>, placement: &str) -> Self {
+    pub(crate) fn gather(commit: String, runner: &Runner<'_>, placement: &str) -> Self {
         Self {
-            commit: commit(),
+            commit,
             ketch: runner.ketch.version(),
             peer: runner.peer.as_ref().map(|peer| peer.version()),
             placement: placement.to_owned(),
@@ -58,7 +58,7 @@ impl About {
 }
 
 /// The commit of the working directory, and whether it was changed.
-fn commit() -> String {
+pub(crate) fn commit() -> String {
     let git = |arguments: &[&str]| -> String {
         let output = Command::new("git").args(arguments).output();
         String::from_utf8_lossy(&output.map(|output| output.stdout).unwrap_or_default())

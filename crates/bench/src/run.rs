@@ -124,6 +124,8 @@ impl Runner<'_> {
             scale: self.scale,
             filled: Figures::new(),
         };
+        // The first cell of those that share much data shows how memory grew with it.
+        let watch = MemoryWatch::start(bench.subject.ids());
         match needs {
             Needs::Fresh { .. } => {}
             Needs::Rows => {
@@ -131,8 +133,13 @@ impl Runner<'_> {
             }
             Needs::Million => bench.fill_million()?,
         }
+        let mut filling = watch.finish();
         for one in results {
             match self.sample(&mut bench, one.cell) {
+                Ok(mut sample) if !filling.is_empty() && one.cell.needs == Needs::Million => {
+                    sample.memory = std::mem::take(&mut filling);
+                    one.samples.entry(program.name).or_default().push(sample);
+                }
                 Ok(sample) => one.samples.entry(program.name).or_default().push(sample),
                 Err(error) => one.fail(program.name, &error),
             }
