@@ -50,6 +50,10 @@ const LINES: &[&str] = &[
     "--endpoints https://$P --cacert ca.crt get a",
 ];
 
+/// Host names are looked at in clear only: a certificate stands for the name already.
+const GET_OF_A_STRANGE_HOST: &str =
+    "GET /version HTTP/1.1\r\nHost: strange.example\r\nConnection: close\r\n\r\n";
+
 /// Lines at a time: most of them wait for their end.
 const BESIDE: usize = 6;
 
@@ -97,7 +101,9 @@ fn tell(program: Program, etcdctl: &Path) -> Result<Vec<String>> {
             story.push(world.version(secured, version)?);
         }
     }
-    story.push(format!("garbage: {:?}", garbage(&world.simple.address())?));
+    let said = exchange(&world.simple.member.address(), GET_OF_A_STRANGE_HOST.as_bytes())?;
+    story.push(format!("in clear: {:?}", said.lines().next()));
+    story.push(format!("garbage: {:?}", exchange(&world.simple.address(), &[0; 8])?));
     for secured in [&world.mutual, &world.named, &world.simple] {
         story.push(secured.turned_away());
     }
@@ -120,7 +126,8 @@ impl World {
         let named = [&demand[..], &hostname, &["--tls-min-version", "TLS1.3"]].concat();
         let suites = "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,\
                       TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256";
-        let simple = ["--tls-max-version", "TLS1.2", "--cipher-suites", suites];
+        let versions = ["--tls-max-version", "TLS1.2", "--cipher-suites", suites];
+        let simple = [&versions[..], &["--host-whitelist", "127.0.0.1"]].concat();
         Ok(Self {
             folder: folder.to_owned(),
             mutual: start(&mutual)?,
@@ -174,10 +181,7 @@ impl World {
                 let socket = tokio::net::TcpStream::connect(&address).await?;
                 let limit = Duration::from_secs(5);
                 let mut stream = identity.connector().connect(&address, socket, limit).await?;
-                let ask = format!(
-                    "GET /version HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
-                );
-                stream.write_all(ask.as_bytes()).await?;
+                stream.write_all(GET_OF_A_STRANGE_HOST.as_bytes()).await?;
                 let mut answer = String::new();
                 stream.read_to_string(&mut answer).await?;
                 Ok::<_, anyhow::Error>(answer)
@@ -267,14 +271,14 @@ fn same(reason: &str) -> &str {
     words.iter().find(|(part, _)| reason.contains(part)).map_or(reason, |(_, word)| word)
 }
 
-/// What a TLS port says to bytes that are no protocol at all.
-fn garbage(address: &str) -> Result<Vec<u8>> {
+/// What a port answers before it hangs up.
+fn exchange(address: &str, said: &[u8]) -> Result<String> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(Duration::from_secs(10)))?;
-    stream.write_all(b"\0\0\0\0\0\0\0\0")?;
+    stream.write_all(said)?;
     let mut answer = Vec::new();
     let _ = stream.read_to_end(&mut answer);
-    Ok(answer)
+    Ok(String::from_utf8_lossy(&answer).into_owned())
 }
 
 fn certificates() -> Result<TempDir> {
