@@ -20,20 +20,21 @@ pub(crate) enum TokensError {
     /// It is not of the form, or names what there is not.
     #[error("auth: invalid auth options")]
     Options,
-    /// A method that this program does not know.
-    #[error("auth: sign method {0} is not supported")]
-    Method(String),
-    /// A key is not given, or not as the method needs it.
+    /// Tokens that anybody could write.
+    #[error("unsupported signing method: *jwt.signingMethodNone")]
+    NoMethod,
+    /// No key for the method is given, or its file is empty.
+    #[error("auth: missing key data")]
+    Missing,
+    /// The public key is of another pair.
+    #[error("auth: public and private keys don't match")]
+    Mismatch,
+    /// A key file of another form.
+    #[error("invalid key: Key must be a PEM encoded PKCS1 or PKCS8 key")]
+    NotPem,
+    /// A key of another kind than the method's.
     #[error("auth: invalid key for the sign method")]
     Key,
-    /// A key file cannot be read.
-    #[error("auth: cannot read the key file {path}: {source}")]
-    File {
-        /// Which.
-        path: String,
-        /// Why.
-        source: std::io::Error,
-    },
 }
 
 /// The kind of tokens.

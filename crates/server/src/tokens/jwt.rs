@@ -6,6 +6,7 @@ mod sec1;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, crypto, encode};
 use ketch_auth::Caller;
 use serde::Serialize;
@@ -49,18 +50,20 @@ impl Jwt {
             found.map(|(_, value)| *value).filter(|value| !value.is_empty())
         };
         let known = ["sign-method", "pub-key", "priv-key", "ttl"];
-        if options.iter().any(|(name, _)| !known.contains(name)) {
-            return Err(TokensError::Options);
+        for (name, _) in options.iter().filter(|(name, _)| !known.contains(name)) {
+            tracing::warn!(key = %name, "unknown JWT options");
         }
         let ttl = match option("ttl") {
             Some(ttl) => duration::parse(ttl).ok_or(TokensError::Options)?,
             None => JWT_TTL,
         };
+        let public = option("pub-key").map(read).transpose()?;
+        let private = option("priv-key").map(read).transpose()?;
         let method = option("sign-method").ok_or(TokensError::Options)?;
         let library = (method != "ES512").then(|| algorithm(method)).transpose()?;
-        let private = option("priv-key").map(read).transpose()?;
-        let public = option("pub-key").map(read).transpose()?;
-        let (private, public) = (private.as_deref(), public.as_deref());
+        let there = |key: &&Vec<u8>| !key.is_empty();
+        let private = private.as_ref().filter(there).map(Vec::as_slice);
+        let public = public.as_ref().filter(there).map(Vec::as_slice);
         let keys = match library {
             Some(algorithm) => {
                 let (sign, check) = keys(algorithm, private, public)?;
@@ -102,7 +105,10 @@ impl Jwt {
 }
 
 fn read(path: &str) -> Result<Vec<u8>, TokensError> {
-    std::fs::read(path).map_err(|source| TokensError::File { path: path.to_owned(), source })
+    std::fs::read(path).map_err(|error| {
+        tracing::error!(path, %error, "problem loading JWT options");
+        TokensError::Options
+    })
 }
 
 fn algorithm(name: &str) -> Result<Algorithm, TokensError> {
@@ -119,7 +125,8 @@ fn algorithm(name: &str) -> Result<Algorithm, TokensError> {
         "ES256" => Algorithm::ES256,
         "ES384" => Algorithm::ES384,
         "EdDSA" => Algorithm::EdDSA,
-        other => return Err(TokensError::Method(other.to_owned())),
+        "none" => return Err(TokensError::NoMethod),
+        _ => return Err(TokensError::Options),
     })
 }
 
@@ -131,12 +138,15 @@ fn keys(
     public: Option<&[u8]>,
 ) -> Result<Pair, TokensError> {
     use Algorithm::{ES256, ES384, EdDSA, HS256, HS384, HS512};
-    let bad = |_| TokensError::Key;
     if matches!(algorithm, HS256 | HS384 | HS512) {
-        let secret = private.filter(|secret| !secret.is_empty()).ok_or(TokensError::Key)?;
+        let secret = private.ok_or(TokensError::Missing)?;
         let check = DecodingKey::from_secret(secret);
         return Ok((Some(EncodingKey::from_secret(secret)), check));
     }
+    if [private, public].iter().flatten().any(|pem| !holds_a_block(pem)) {
+        return Err(TokensError::NotPem);
+    }
+    let bad = |_| TokensError::Key;
     let sign = |pem: &[u8]| match algorithm {
         ES256 | ES384 => sec1::der_of(pem, algorithm).map_or_else(
             || EncodingKey::from_ec_pem(pem),
@@ -153,12 +163,31 @@ fn keys(
     let sign = private.map(sign).transpose().map_err(bad)?;
     let check = match (public, &sign) {
         (Some(public), _) => check(public).map_err(bad)?,
-        // The library cannot make one out of the other for this method.
-        (None, Some(_)) if algorithm == EdDSA => return Err(TokensError::Key),
+        (None, Some(_)) if algorithm == EdDSA => {
+            private.and_then(of_private_ed).ok_or(TokensError::Key)?
+        }
         (None, Some(sign)) => of_private(sign, algorithm).ok_or(TokensError::Key)?,
-        (None, None) => return Err(TokensError::Key),
+        (None, None) => return Err(TokensError::Missing),
     };
+    if let Some(sign) = &sign {
+        let text = b"of one pair";
+        let signature = crypto::sign(text, sign, algorithm).map_err(bad)?;
+        if !crypto::verify(&signature, text, &check, algorithm).unwrap_or(false) {
+            return Err(TokensError::Mismatch);
+        }
+    }
     Ok((sign, check))
+}
+
+fn holds_a_block(pem: &[u8]) -> bool {
+    std::str::from_utf8(pem).is_ok_and(|text| text.contains("-----BEGIN "))
+}
+
+/// As [`of_private`], which the library cannot do for this method.
+fn of_private_ed(pem: &[u8]) -> Option<DecodingKey> {
+    let der = es512::block(pem, &["PRIVATE KEY"])?;
+    let pair = Ed25519KeyPair::from_pkcs8_maybe_unchecked(&der).ok()?;
+    Some(DecodingKey::from_ed_der(pair.public_key().as_ref()))
 }
 
 /// The public half, where it was not given.

@@ -37,7 +37,7 @@ impl Es512 {
         let check = match (public, &sign) {
             (Some(pem), _) => read(pem, &PUBLIC)?,
             (None, Some(sign)) => sign.public_key().as_ref().to_vec(),
-            (None, None) => return Err(TokensError::Key),
+            (None, None) => return Err(TokensError::Missing),
         };
         let check = ParsedPublicKey::new(&ECDSA_P521_SHA512_FIXED, check);
         Ok(Self { sign, check: check.map_err(|_| TokensError::Key)? })
@@ -61,7 +61,7 @@ impl Es512 {
 
 /// What stands in the first block of one of these kinds. `openssl ecparam` writes one of the
 /// curve's parameters before it.
-fn block(pem: &[u8], kinds: &[&str]) -> Option<Vec<u8>> {
+pub(super) fn block(pem: &[u8], kinds: &[&str]) -> Option<Vec<u8>> {
     let text = std::str::from_utf8(pem).ok()?;
     kinds.iter().find_map(|kind| {
         let (_, rest) = text.split_once(&format!("-----BEGIN {kind}-----"))?;
