@@ -8,6 +8,7 @@ mod auth_mixed;
 mod auth_names;
 mod auth_secrets;
 mod auth_signing;
+mod auth_starts;
 mod auth_tokens;
 mod bad_connections;
 mod bad_requests;
