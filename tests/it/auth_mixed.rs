@@ -122,11 +122,8 @@ async fn users_and_roles(cluster: &Cluster, round: usize, by: usize) -> Result<(
         let told = soon(async || text(put(&rpc, &role).await), BAD_TOKEN).await;
         ensure!(told == BAD_TOKEN, "the old token of {user} at {step}: {told}");
     }
-    let revoke = pb::AuthRoleRevokePermissionRequest {
-        role,
-        key: "a".into(),
-        range_end: "b".into(),
-    };
+    let revoke =
+        pb::AuthRoleRevokePermissionRequest { role, key: "a".into(), range_end: "b".into() };
     call(at(2), "RoleRevokePermission", &revoke).await?;
     let passing = format!("gone{round}{by}");
     let options = Some(UserAddOptions { no_password: true });

@@ -90,11 +90,18 @@ fn names() -> Vec<Step> {
     for name in odd.iter().copied().chain([long.as_str(), "\u{feff}x", "..", "%s"]) {
         let shown: String = name.chars().take(20).collect();
         let named = || name.to_owned();
-        let user =
-            pb::AuthUserAddRequest { name: named(), password: "p".to_owned(), ..Default::default() };
+        let user = pb::AuthUserAddRequest {
+            name: named(),
+            password: "p".to_owned(),
+            ..Default::default()
+        };
         all.push(step(format!("user {shown:?}"), "UserAdd", &user));
         all.push(step(format!("user {shown:?} again"), "UserAdd", &user));
-        all.push(step(format!("role {shown:?}"), "RoleAdd", &pb::AuthRoleAddRequest { name: named() }));
+        all.push(step(
+            format!("role {shown:?}"),
+            "RoleAdd",
+            &pb::AuthRoleAddRequest { name: named() },
+        ));
         let grant = pb::AuthUserGrantRoleRequest { user: named(), role: named() };
         all.push(step(format!("grant {shown:?}"), "UserGrantRole", &grant));
         let get = pb::AuthUserGetRequest { name: named() };
