@@ -86,12 +86,13 @@ impl Work for Updates {
     }
 
     fn next(&mut self, request: &mut Request) {
-        let mut number = self.random.below(self.seen.len() as u64) as usize;
-        // Two calls on one key at a time could not be told apart.
-        while self.seen[number] == 0 {
-            number = (number + 1) % self.seen.len();
-        }
-        let stale = self.random.below(20) == 0;
+        let keys = self.seen.len();
+        let drawn = self.random.below(keys as u64) as usize;
+        // Two calls on one key at a time could not be told apart; where every key has one, the
+        // next must fail.
+        let free = (drawn..drawn + keys).map(|at| at % keys).find(|at| self.seen[*at] != 0);
+        let stale = free.is_none() || self.random.below(20) == 0;
+        let number = free.unwrap_or(drawn);
         let revision = if stale { 1 } else { self.seen[number] };
         self.made += 1;
         self.stale += u64::from(stale);
