@@ -202,8 +202,10 @@ impl Member {
         let token = token.strip_prefix(SCHEME).unwrap_or(token);
         let token = std::str::from_utf8(token).map_err(|_| Code::InvalidAuthToken)?;
         let index = self.tokens.index_of(token).ok_or(Code::InvalidAuthToken)?;
-        if index > self.progress.applied() {
-            // It may have been made by another member just now.
+        if index >= self.progress.applied() {
+            // It names the entry before the one that made it, which may have been another
+            // member's just now. (etcd waits for the one it names, and at times refuses a token
+            // that is a moment old.)
             self.linearize().await?;
         }
         let caller = self.tokens.look_up(token, &self.auth, self.clock.now_ms());
