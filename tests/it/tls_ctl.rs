@@ -132,7 +132,7 @@ fn certificates() -> Result<TempDir> {
 /// Output, errors and exit code; of log lines only the reason, and only where it is asked for.
 fn run(program: &Path, folder: &Path, line: &str, log: bool) -> Result<String> {
     let output = Command::new(program)
-        .args(["--command-timeout", "1500ms", "--dial-timeout", "1s"])
+        .args(["--command-timeout", "4s", "--dial-timeout", "3s"])
         .args(line.split(' '))
         .current_dir(folder)
         .output()
