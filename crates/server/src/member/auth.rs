@@ -194,13 +194,8 @@ impl Member {
         if !self.auth.is_enabled() {
             return Ok(None);
         }
-        let Some(token) = credentials.token() else {
-            let revision = self.auth.revision();
-            let named = |name: &str| Caller { user: name.to_owned(), revision };
-            return Ok(credentials.common_name().map(named));
-        };
-        let token = token.strip_prefix(SCHEME).unwrap_or(token);
-        let token = std::str::from_utf8(token).map_err(|_| Code::InvalidAuthToken)?;
+        let Some(token) = credentials.token() else { return Ok(self.certified(credentials)) };
+        let token = bare(token).ok_or(Code::InvalidAuthToken)?;
         let index = self.tokens.index_of(token).ok_or(Code::InvalidAuthToken)?;
         if index >= self.progress.applied() {
             // It names the entry before the one that made it, which may have been another
@@ -214,13 +209,14 @@ impl Member {
 
     /// As [`Member::caller`], by what this member knows now.
     fn known_caller(&self, credentials: &Credentials) -> Option<Caller> {
-        let Some(token) = credentials.token() else {
-            let name = credentials.common_name()?;
-            return Some(Caller { user: name.to_owned(), revision: self.auth.revision() });
-        };
-        let token = std::str::from_utf8(token).ok()?;
-        let token = token.strip_prefix("Bearer ").unwrap_or(token);
-        self.tokens.look_up(token, &self.auth, self.clock.now_ms())
+        let Some(token) = credentials.token() else { return self.certified(credentials) };
+        self.tokens.look_up(bare(token)?, &self.auth, self.clock.now_ms())
+    }
+
+    /// Whom the client's certificate names.
+    fn certified(&self, credentials: &Credentials) -> Option<Caller> {
+        let user = credentials.common_name()?.to_owned();
+        Some(Caller { user, revision: self.auth.revision() })
     }
 
     /// Whether what was read under a pass may be answered.
@@ -290,6 +286,11 @@ fn is_of_its_moment(request: &Request<'_>) -> bool {
         }
         _ => false,
     }
+}
+
+/// A token without its scheme; `None` if it is no text.
+fn bare(token: &[u8]) -> Option<&str> {
+    std::str::from_utf8(token.strip_prefix(SCHEME).unwrap_or(token)).ok()
 }
 
 /// No etcd member can store a longer one, nor can a snapshot for it: etcd 3.7.1 dies of it.
