@@ -5,30 +5,10 @@ use std::net::Ipv6Addr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ketch_api::Method;
+use ketch_base::GrpcCode;
 
 use crate::json;
 use crate::pack::{HAS_NAME, HAS_USER, HOW_SHIFT, IS_CUT, tag};
-
-/// Names of gRPC status codes by number, as grpc-go spells them.
-const CODES: [&str; 17] = [
-    "OK",
-    "Canceled",
-    "Unknown",
-    "InvalidArgument",
-    "DeadlineExceeded",
-    "NotFound",
-    "AlreadyExists",
-    "PermissionDenied",
-    "ResourceExhausted",
-    "FailedPrecondition",
-    "Aborted",
-    "OutOfRange",
-    "Unimplemented",
-    "Internal",
-    "Unavailable",
-    "DataLoss",
-    "Unauthenticated",
-];
 
 /// By `ketch_api::ports::How`.
 const HOWS: [&str; 3] = ["none", "token", "certificate"];
@@ -111,7 +91,11 @@ impl Lines {
         if status == 0 {
             out.extend_from_slice(b",\"code\":\"OK\"");
         } else {
-            json::field(out, "code", CODES.get(usize::from(status)).unwrap_or(&"Unknown"));
+            json::field(
+                out,
+                "code",
+                GrpcCode::NAMES.get(usize::from(status)).unwrap_or(&"Unknown"),
+            );
         }
         if !text.is_empty() {
             json::field(out, "message", &String::from_utf8_lossy(text));

@@ -24,6 +24,27 @@ pub enum GrpcCode {
 }
 
 impl GrpcCode {
+    /// Names of all gRPC status codes by number, as grpc-go spells them.
+    pub const NAMES: [&str; 17] = [
+        "OK",
+        "Canceled",
+        "Unknown",
+        "InvalidArgument",
+        "DeadlineExceeded",
+        "NotFound",
+        "AlreadyExists",
+        "PermissionDenied",
+        "ResourceExhausted",
+        "FailedPrecondition",
+        "Aborted",
+        "OutOfRange",
+        "Unimplemented",
+        "Internal",
+        "Unavailable",
+        "DataLoss",
+        "Unauthenticated",
+    ];
+
     /// The HTTP status the JSON gateway gives for this code.
     pub fn http_status(self) -> u16 {
         match self {

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use ketch_api::ports::{Observer, State};
 use ketch_api::{Kind, Method};
+use ketch_base::GrpcCode;
 use metrics::{counter, gauge, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use parking_lot::Mutex;
@@ -26,7 +27,7 @@ pub(crate) use timings::Timing;
 use timings::{Handling, Labels};
 
 /// gRPC status codes 0 to 16.
-const STATUS_CODES: usize = 17;
+const STATUS_CODES: usize = GrpcCode::NAMES.len();
 /// Different `client-api-version` values told apart; more count as `unknown`.
 const CLIENT_VERSIONS_MAX: usize = 64;
 
@@ -411,7 +412,7 @@ fn calls(counters: &Counters) {
         counter!("grpc_server_msg_sent_total", &labels).absolute(read(&calls.sent));
         for (status, count) in calls.handled.iter().enumerate() {
             let mut with_code = labels.to_vec();
-            with_code.push(("grpc_code", names::STATUS[status]));
+            with_code.push(("grpc_code", GrpcCode::NAMES[status]));
             counter!("grpc_server_handled_total", &with_code).absolute(read(count));
         }
     }

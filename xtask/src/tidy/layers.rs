@@ -28,7 +28,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("tls", &["base"]),
     ("peer", &["base", "proto", "raft-proto", "tls"]),
     ("api", &["base", "proto", "auth"]),
-    ("audit", &["api"]),
+    ("audit", &["base", "api"]),
     ("client", &["base", "proto", "tls"]),
     ("ctl", &["base", "proto", "client", "tls"]),
     ("utl", &["base", "proto", "raft-proto", "env", "wal", "snapshot", "backend", "mvcc", "apply"]),

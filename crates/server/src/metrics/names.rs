@@ -4,27 +4,6 @@ use std::collections::BTreeMap;
 
 use metrics::{describe_counter, describe_gauge, describe_histogram};
 
-/// Names of gRPC status codes by number, as grpc-go spells them.
-pub(super) const STATUS: [&str; 17] = [
-    "OK",
-    "Canceled",
-    "Unknown",
-    "InvalidArgument",
-    "DeadlineExceeded",
-    "NotFound",
-    "AlreadyExists",
-    "PermissionDenied",
-    "ResourceExhausted",
-    "FailedPrecondition",
-    "Aborted",
-    "OutOfRange",
-    "Unimplemented",
-    "Internal",
-    "Unavailable",
-    "DataLoss",
-    "Unauthenticated",
-];
-
 /// Feature gates of 3.7: name, stage, default.
 pub(super) const FEATURE_GATES: &[(&str, &str, bool)] = &[
     ("AllAlpha", "ALPHA", false),
