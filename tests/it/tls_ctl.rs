@@ -6,6 +6,7 @@ use std::process::Command;
 use std::thread;
 
 use anyhow::{Context, Result, ensure};
+use ketch_tests::hung_up::hung_up;
 use ketch_tests::process::{Member, Options, Place, Program};
 use ketch_tests::{binaries, peers, ports};
 use ketch_tls::authority::{Authority, Subject};
@@ -129,18 +130,6 @@ fn certificates() -> Result<TempDir> {
     Ok(folder)
 }
 
-/// Who closes a connection with bytes unread resets it: which of the two the other end sees is left
-/// to chance.
-fn plain(reason: &str) -> String {
-    let reset = "Connection reset by peer (os error 104)";
-    match reason.split_once("read tcp ") {
-        Some((before, _)) if reason.contains("connection reset by peer") => {
-            format!("{before}EOF\\\"\"}}")
-        }
-        _ => reason.replace(reset, "EOF"),
-    }
-}
-
 /// Output, errors and exit code; of log lines only the reason, and only where it is asked for.
 fn run(program: &Path, folder: &Path, line: &str, log: bool) -> Result<String> {
     let output = Command::new(program)
@@ -152,7 +141,7 @@ fn run(program: &Path, folder: &Path, line: &str, log: bool) -> Result<String> {
     let mut said = String::from_utf8_lossy(&output.stdout).into_owned();
     for line in String::from_utf8_lossy(&output.stderr).lines() {
         match line.split_once("\"error\":") {
-            Some((_, reason)) if log => said.push_str(&format!("[log] {}\n", plain(reason))),
+            Some((_, reason)) if log => said.push_str(&format!("[log] {}\n", hung_up(reason))),
             Some(_) => {}
             None => said.push_str(&format!("[stderr] {line}\n")),
         }

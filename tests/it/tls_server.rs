@@ -10,6 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
+use ketch_tests::hung_up::hung_up;
 use ketch_tests::process::{Member, Options, Place, Program};
 use ketch_tests::{peers, ports};
 use ketch_tls::authority::{Authority, Subject};
@@ -155,7 +156,7 @@ impl World {
         let mut said = format!("$ {told}\n{}", String::from_utf8_lossy(&output.stdout));
         for line in String::from_utf8_lossy(&output.stderr).lines() {
             match line.split_once("\"error\":") {
-                Some((_, reason)) if log => said.push_str(&format!("[log] {reason}\n")),
+                Some((_, reason)) if log => said.push_str(&format!("[log] {}\n", hung_up(reason))),
                 Some(_) => {}
                 None => said.push_str(&format!("[stderr] {line}\n")),
             }

@@ -19,6 +19,7 @@ pub mod client;
 pub mod cluster;
 pub mod disk;
 pub mod generate;
+pub mod hung_up;
 pub mod load;
 pub mod op;
 pub mod pair;
