@@ -1,8 +1,10 @@
 //! One connection: find out what it speaks, serve it, and let it go in order.
 
+mod paced;
 mod prefixed;
 
 use std::convert::Infallible;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +16,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use crate::edge::{Edge, Surface};
 use crate::limits;
 use crate::ports::{Origin, Ports};
+use paced::{Paced, Turn};
 use prefixed::Prefixed;
 
 /// First byte of a TLS connection; no HTTP begins with it.
@@ -104,7 +107,9 @@ where
         let _ = io.shutdown().await;
         return Err(ConnectionError::Secured);
     }
-    let io = TokioIo::new(Prefixed::new(io, &beginning[..filled]));
+    let turn = Turn::default();
+    let io = Paced::new(Prefixed::new(io, &beginning[..filled]), turn.clone());
+    let io = TokioIo::new(io);
     let service = service_fn(move |request| {
         let (edge, origin) = (Arc::clone(&edge), origin.clone());
         async move { Ok::<_, Infallible>(edge.answer(surface, &origin, request).await) }
@@ -115,23 +120,31 @@ where
         let connection = http2_builder(config).serve_connection(io, service);
         let mut connection = std::pin::pin!(connection);
         tokio::select! {
-            end = connection.as_mut() => return Ok(end?),
+            end = in_turns(&turn, connection.as_mut()) => return Ok(end?),
             () = stopped => connection.as_mut().graceful_shutdown(),
         }
-        Ok(tokio::time::timeout(drain, connection)
+        Ok(tokio::time::timeout(drain, in_turns(&turn, connection))
             .await
             .map_err(|_| ConnectionError::Undrained)??)
     } else {
         let connection = http1_builder().serve_connection(io, service);
         let mut connection = std::pin::pin!(connection);
         tokio::select! {
-            end = connection.as_mut() => return Ok(end?),
+            end = in_turns(&turn, connection.as_mut()) => return Ok(end?),
             () = stopped => connection.as_mut().graceful_shutdown(),
         }
-        Ok(tokio::time::timeout(drain, connection)
+        Ok(tokio::time::timeout(drain, in_turns(&turn, connection))
             .await
             .map_err(|_| ConnectionError::Undrained)??)
     }
+}
+
+/// Begins a turn whenever the connection is run.
+fn in_turns<F: Future>(turn: &Turn, mut connection: Pin<&mut F>) -> impl Future<Output = F::Output> {
+    std::future::poll_fn(move |cx| {
+        turn.begin();
+        connection.as_mut().poll(cx)
+    })
 }
 
 /// Reads until the beginning is surely HTTP/2 or surely not.

@@ -8,6 +8,15 @@ pub const HEAD_READ_SECONDS: u64 = 120;
 pub const STREAM_WINDOW_BYTES: u32 = 1024 * 1024;
 /// Receive window of one HTTP/2 connection.
 pub const CONNECTION_WINDOW_BYTES: u32 = 8 * 1024 * 1024;
+/// What is read off one connection before its answers are written and others have their turn.
+pub const CONNECTION_TURN_BYTES: usize = 32 * 1024;
+/// What is read off a connection whose client leaves our answers unread; then reading waits.
+pub const CONNECTION_UNHEARD_BYTES: usize = 1024 * 1024;
+/// Calls that were read and not answered yet, of all connections; above it they are refused.
+/// Streams and calls that may wait for somebody else are not among them.
+pub const CALLS_UNDER_WAY: usize = 16 * 1024;
+/// Request bytes of these calls; above it they are refused.
+pub const CALLS_UNDER_WAY_BYTES: usize = 256 * 1024 * 1024;
 /// Bytes of one response queued below us before the next piece is asked for.
 pub const SEND_BUFFER_BYTES: usize = 64 * 1024;
 /// All header fields of one request, as HTTP/2 counts them.

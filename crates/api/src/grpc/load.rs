@@ -1,0 +1,104 @@
+//! How many calls are under way, and when one more would only make all of them late.
+//!
+//! A server that takes more than it can finish finishes nothing in time, and holds all of it in
+//! memory. Above the bound a call is refused before its message is looked at, which costs a
+//! fraction of serving it, in the words etcd has for writes that run ahead of their application.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use ketch_base::Code;
+
+use crate::limits::{CALLS_UNDER_WAY, CALLS_UNDER_WAY_BYTES};
+use crate::method::Method;
+
+/// The calls of all connections that were read and are not answered yet.
+#[derive(Clone, Default)]
+pub(crate) struct Load(Arc<UnderWay>);
+
+#[derive(Default)]
+struct UnderWay {
+    calls: AtomicUsize,
+    bytes: AtomicUsize,
+}
+
+/// One call's part of the load; given back when dropped.
+pub(crate) struct Share {
+    load: Load,
+    bytes: usize,
+}
+
+impl Load {
+    /// Refuses a call of this kind while too many are under way.
+    pub(super) fn check(&self, method: Method) -> Result<(), Code> {
+        let is_full = || {
+            self.0.calls.load(Ordering::Relaxed) >= CALLS_UNDER_WAY
+                || self.0.bytes.load(Ordering::Relaxed) >= CALLS_UNDER_WAY_BYTES
+        };
+        if is_counted(method) && is_full() { Err(Code::RequestTooManyRequests) } else { Ok(()) }
+    }
+
+    /// Counts a call whose message was read, of so many bytes.
+    pub(super) fn take(&self, method: Method, bytes: usize) -> Option<Share> {
+        if !is_counted(method) {
+            return None;
+        }
+        self.0.calls.fetch_add(1, Ordering::Relaxed);
+        self.0.bytes.fetch_add(bytes, Ordering::Relaxed);
+        Some(Share { load: self.clone(), bytes })
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.load.0.calls.fetch_sub(1, Ordering::Relaxed);
+        self.load.0.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+/// Calls that end by the server's own doing. Those that wait for somebody else (a lock, a campaign)
+/// would hold their share for ever; those that operate the cluster must get through when it is
+/// under water; logins have a bound of their own.
+fn is_counted(method: Method) -> bool {
+    matches!(
+        method,
+        Method::Range
+            | Method::Put
+            | Method::DeleteRange
+            | Method::Txn
+            | Method::LeaseGrant
+            | Method::LeaseRevoke
+            | Method::LeaseTimeToLive
+            | Method::LeaseLeases
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const REFUSED: Result<(), Code> = Err(Code::RequestTooManyRequests);
+
+    #[test]
+    fn calls_have_a_bound() {
+        let load = Load::default();
+        let mut shares: Vec<_> =
+            (0..CALLS_UNDER_WAY).map(|_| load.take(Method::Put, 10).expect("counted")).collect();
+        assert_eq!(load.check(Method::Range), REFUSED);
+        assert_eq!(load.check(Method::MemberList), Ok(()));
+        assert!(load.take(Method::Lock, 10).is_none());
+        shares.pop();
+        assert_eq!(load.check(Method::Range), Ok(()));
+        drop(shares);
+        assert_eq!(load.0.bytes.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn so_have_their_bytes() {
+        let load = Load::default();
+        let share = load.take(Method::Txn, CALLS_UNDER_WAY_BYTES);
+        assert_eq!(load.check(Method::Put), REFUSED);
+        drop(share);
+        assert_eq!(load.check(Method::Put), Ok(()));
+    }
+}
