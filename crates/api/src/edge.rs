@@ -8,7 +8,7 @@ use ketch_base::limits;
 use tokio::sync::watch;
 
 use crate::body::Body;
-use crate::grpc::{self, Reflection, UnfinishedTotal};
+use crate::grpc::{self, Load, Reflection, UnfinishedTotal};
 use crate::plain;
 use crate::ports::{Observer, Origin, Ports};
 
@@ -56,6 +56,7 @@ pub struct Edge<P> {
     pub(crate) config: EdgeConfig,
     pub(crate) reflection: Reflection,
     pub(crate) unfinished: UnfinishedTotal,
+    pub(crate) load: Load,
     phase: watch::Sender<Phase>,
 }
 
@@ -77,7 +78,8 @@ impl<P: Ports> Edge<P> {
         let phase = watch::Sender::new(Phase::Serving);
         let reflection = Reflection::new();
         let unfinished = UnfinishedTotal::default();
-        Arc::new(Self { ports, observer, config, reflection, unfinished, phase })
+        let load = Load::default();
+        Arc::new(Self { ports, observer, config, reflection, unfinished, load, phase })
     }
 
     /// What `grpc.health.v1` says from now on.

@@ -16,6 +16,7 @@ mod health;
 mod inner;
 mod kv;
 mod lease;
+mod load;
 mod lock;
 mod maintenance;
 mod metadata;
@@ -31,6 +32,7 @@ mod watch;
 mod watch_notes;
 
 pub(crate) use dispatch::{answer, is_grpc};
+pub(crate) use load::Load;
 pub(crate) use range_body::RangeBody;
 pub(crate) use reflection::Reflection;
 pub(crate) use stream::StreamBody;

@@ -9,6 +9,7 @@ use prost::Message;
 
 use super::frames::{FRAME_HEADER_BYTES, Frames, Inbound, decode, fits, framed};
 use super::gate::{self, Content};
+use super::load::Share;
 use super::metadata::Metadata;
 use super::record::{Meter, Record};
 use super::stream::{Sink, StreamBody};
@@ -28,6 +29,8 @@ pub(crate) struct Call<B> {
     pub(crate) record: Record,
     /// Echoed, with the subtype the client gave.
     pub(crate) content_type: HeaderValue,
+    /// Held from when the request was read until the call is answered.
+    pub(super) share: Option<Share>,
 }
 
 impl<B: Inbound> Call<B> {
@@ -37,7 +40,8 @@ impl<B: Inbound> Call<B> {
         Q: Message + Default + Told,
         P: Ports,
     {
-        let request = self.only(UNARY_CONTEXT).await?;
+        let (request, bytes) = self.only(UNARY_CONTEXT).await?;
+        self.share = edge.load.take(self.record.meter.method, bytes);
         self.admit(edge)?;
         Ok(request)
     }
@@ -49,7 +53,8 @@ impl<B: Inbound> Call<B> {
         P: Ports,
     {
         self.admit(edge)?;
-        self.only(STREAM_CONTEXT).await
+        let (request, _) = self.only(STREAM_CONTEXT).await?;
+        Ok(request)
     }
 
     /// What etcd checks before a handler runs.
@@ -75,18 +80,20 @@ impl<B: Inbound> Call<B> {
         }
     }
 
+    /// The one message, and its size.
     async fn only<Q: Message + Default + Told>(
         &mut self,
         context: &'static str,
-    ) -> Result<Q, Status> {
+    ) -> Result<(Q, usize), Status> {
         let message = self.frames.next().await?;
         let message = message.ok_or_else(|| Status::new(GrpcCode::Unknown, "EOF"))?;
-        self.record.meter.received(message.len());
+        let bytes = message.len();
+        self.record.meter.received(bytes);
         let request: Q = decode(message, context)?;
         if let Some(trail) = &mut self.record.trail {
             trail.asked(request.about());
         }
-        Ok(request)
+        Ok((request, bytes))
     }
 
     /// Ends the call with a message, or with a refusal.

@@ -48,7 +48,8 @@ where
     let metadata = Metadata::read(&parts.headers, origin.name.as_ref(), timeout);
     let mut record = Record::begin(&edge.observer, method, origin, &metadata.credentials);
     let max_message_bytes = edge.config.max_request_bytes + limits::GRPC_OVERHEAD_BYTES;
-    let encoding = match Encoding::read(&parts.headers) {
+    let may_begin = edge.load.check(method).map_err(Status::from);
+    let encoding = match may_begin.and_then(|()| Encoding::read(&parts.headers)) {
         Ok(encoding) => encoding,
         Err(status) => {
             record.fail(&status);
@@ -56,7 +57,7 @@ where
         }
     };
     let frames = Frames::new(body, encoding, max_message_bytes, &edge.unfinished);
-    let call = Call { frames, metadata, record, content_type };
+    let call = Call { frames, metadata, record, content_type, share: None };
     match method {
         Method::Range => kv::range(edge, call).await,
         Method::Put => kv::put(edge, call).await,
