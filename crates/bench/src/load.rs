@@ -74,6 +74,8 @@ pub(crate) struct Completion {
 pub(crate) struct Outcome {
     pub(crate) answered: u64,
     pub(crate) refused: u64,
+    /// When the last refused call was meant to start, since the beginning of the load.
+    pub(crate) last_refused_ms: Option<u32>,
     /// Answered, but not as they should be.
     pub(crate) wrong: u64,
     /// Without an answer at the end; among the completions with the time they had waited.
@@ -123,6 +125,8 @@ impl Outcome {
     fn take(&mut self, answer: &Answer<'_>, right: bool, since: Instant) {
         if !answer.ok {
             self.refused += 1;
+            self.last_refused_ms =
+                self.last_refused_ms.max(Some(ms_between(since, answer.intended)));
             return;
         }
         self.answered += 1;
@@ -133,11 +137,14 @@ impl Outcome {
     }
 
     fn complete(&mut self, intended: Instant, since: Instant) {
-        let after = intended.saturating_duration_since(since);
-        let intended_ms = u32::try_from(after.as_millis()).unwrap_or(u32::MAX);
+        let intended_ms = ms_between(since, intended);
         let latency_us = u32::try_from(intended.elapsed().as_micros()).unwrap_or(u32::MAX);
         self.completions.push(Completion { intended_ms, latency_us });
     }
+}
+
+fn ms_between(since: Instant, at: Instant) -> u32 {
+    u32::try_from(at.saturating_duration_since(since).as_millis()).unwrap_or(u32::MAX)
 }
 
 /// Runs the load and waits for the last answers. Connections go to the addresses in turn.
