@@ -10,6 +10,9 @@ use crate::workload::{Keys, Puts};
 
 /// Rates of the curve, a second.
 const RATES: [f64; 11] = [500.0, 1e3, 2e3, 4e3, 8e3, 12e3, 16e3, 24e3, 32e3, 48e3, 64e3];
+/// A p99 needs so many calls, if that takes no more than so many times as long as usual.
+const SAMPLES: f64 = 2000.0;
+const LONGER: u32 = 4;
 /// A rate whose calls are later than this is too high, and so are all above.
 const TOO_LATE_MS: f64 = 250.0;
 const SIZES: [(&str, usize); 6] = [
@@ -41,7 +44,9 @@ pub(super) fn against_rate(bench: &mut Bench<'_>) -> Result<Figures> {
     load::run(&bench.at(), &mut work, Plan::closed(10, 100, bench.scale.warm_up))?.all_right()?;
     let mut refused = 0;
     for rate in RATES {
-        let plan = Plan::open(10, rate, bench.scale.measured);
+        let usual = bench.scale.measured;
+        let duration = Duration::from_secs_f64(SAMPLES / rate).clamp(usual, usual * LONGER);
+        let plan = Plan::open(10, rate, duration);
         let (outcome, used) = bench.metered(&bench.at(), &mut work, plan)?;
         refused += outcome.refused;
         if outcome.refused > 0 {
