@@ -7,13 +7,14 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use ketch_proto::etcdserverpb::RangeRequest;
 
+use crate::calibration::{LOG_RECORD_BYTES, SyncProbe};
 use crate::cells::{Figures, VALUE_BYTES};
-use crate::connection::Connection;
+use crate::connection::{Answer, Connection};
 use crate::load::{self, Plan};
-use crate::machine::{Bounds, Calibration};
+use crate::machine::Bounds;
 use crate::process::{Program, cpu_us, free_address};
 use crate::scale::Scale;
-use crate::workload::{Fixed, Keys, Puts, Work};
+use crate::workload::{Fixed, Keys, Puts, Request, Work};
 
 /// Which limit a cell has.
 #[derive(Clone, Copy, Debug)]
@@ -22,7 +23,8 @@ pub(crate) enum Limit {
     None,
     /// An empty handler under the same load; answers have a header, or a value of this size.
     Echo { answer_bytes: Option<usize>, connections: usize, clients: usize },
-    /// One client's round trip to the empty handler, and one sync.
+    /// One client that calls the empty handler and, when the answer is there, writes a put's bytes
+    /// as a log does and syncs them, before the next call.
     EchoAndSync,
     /// Bytes through a loopback connection.
     Loopback,
@@ -43,17 +45,67 @@ impl Limit {
                 Ok([("MiB per second".to_owned(), bounds.loopback_mib_per_second)].into())
             }
             Self::Echo { answer_bytes, connections, clients } => {
-                echo(scale, core, answer_bytes, connections, clients)
+                let mut work: Box<dyn Work> = match answer_bytes {
+                    None => Box::new(puts()),
+                    Some(bytes) => Box::new(read(bytes)),
+                };
+                echo(scale, core, &mut *work, connections, clients)
             }
             Self::EchoAndSync => {
-                let mut figures = echo(scale, core, None, 1, 1)?;
-                let sync_ms = Calibration::take(directory)?.sync_us / 1e3;
-                let p50 = figures["p50 ms"] + sync_ms;
-                figures.insert("p50 ms".to_owned(), p50);
-                figures.insert("ops per second".to_owned(), 1e3 / p50);
+                let probe = SyncProbe::new(directory)?;
+                let mut work = Synced { puts: puts(), probe, taken_us: Vec::new() };
+                let mut figures = echo(scale, core, &mut work, 1, 1)?;
+                work.taken_us.sort_by(f64::total_cmp);
+                let middle = work.taken_us.get(work.taken_us.len() / 2);
+                let sync_ms = middle.copied().unwrap_or(f64::NAN) / 1e3;
+                figures.insert("of which fdatasync: p50 ms".to_owned(), sync_ms);
                 Ok(figures)
             }
         }
+    }
+
+    /// Whether it takes a load of its own.
+    pub(crate) fn is_probed(self) -> bool {
+        matches!(self, Self::Echo { .. } | Self::EchoAndSync)
+    }
+
+    /// Whether it depends so much on the moment that it is taken after every run.
+    pub(crate) fn is_fickle(self) -> bool {
+        matches!(self, Self::EchoAndSync)
+    }
+}
+
+fn puts() -> Puts {
+    Puts::new(1, VALUE_BYTES, Keys::New(0))
+}
+
+fn read(bytes: usize) -> Fixed {
+    let limit = bytes as i64;
+    let key = b"0123456789abcdef".to_vec().into();
+    let request = RangeRequest { key, limit, ..Default::default() };
+    Fixed::new("KV/Range", &request).at_least(bytes as u64)
+}
+
+/// Puts whose client makes the bytes durable itself; an answer counts when that is done.
+struct Synced {
+    puts: Puts,
+    probe: SyncProbe,
+    taken_us: Vec<f64>,
+}
+
+impl Work for Synced {
+    fn blocks(&self) -> &[Vec<u8>] {
+        self.puts.blocks()
+    }
+
+    fn next(&mut self, request: &mut Request) {
+        self.puts.next(request);
+    }
+
+    fn check(&mut self, answer: &Answer<'_>) -> bool {
+        let synced = self.probe.once_us(LOG_RECORD_BYTES);
+        self.taken_us.extend(synced.as_ref().ok());
+        synced.is_ok() && self.puts.check(answer)
     }
 }
 
@@ -69,7 +121,7 @@ impl Drop for Echo {
 fn echo(
     scale: Scale,
     core: Option<usize>,
-    answer_bytes: Option<usize>,
+    work: &mut dyn Work,
     connections: usize,
     clients: usize,
 ) -> Result<Figures> {
@@ -84,19 +136,10 @@ fn echo(
         ensure!(since.elapsed() < Duration::from_secs(10), "the empty handler does not listen");
         std::thread::sleep(Duration::from_millis(5));
     }
-    let mut work: Box<dyn Work> = match answer_bytes {
-        None => Box::new(Puts::new(1, VALUE_BYTES, Keys::New(0))),
-        Some(bytes) => {
-            let limit = bytes as i64;
-            let key = b"0123456789abcdef".to_vec().into();
-            let request = RangeRequest { key, limit, ..Default::default() };
-            Box::new(Fixed::new("KV/Range", &request).at_least(bytes as u64))
-        }
-    };
     let plan = |duration| Plan::closed(connections, clients, duration);
-    load::run(&[address], &mut *work, plan(scale.warm_up))?.all_right()?;
+    load::run(&[address], work, plan(scale.warm_up))?.all_right()?;
     let before = cpu_us(echo.0.id())?;
-    let outcome = load::run(&[address], &mut *work, plan(scale.measured))?.all_right()?;
+    let outcome = load::run(&[address], work, plan(scale.measured))?.all_right()?;
     let cpu = cpu_us(echo.0.id())? - before;
     let figures = [
         ("server CPU us per op", cpu / outcome.answered as f64),

@@ -1,6 +1,6 @@
-//! The machine: what it can do at best, and whether it kept still.
+//! The machine: what it is, and what it can do at best.
 
-use std::fs::{self, File};
+use std::fs;
 use std::hint::black_box;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -9,56 +9,12 @@ use std::time::Instant;
 
 use anyhow::Result;
 
-/// More change of a probe than this, between before a run and after it, spoils the run.
-const CHANGE_MAX: f64 = 0.2;
-/// A cluster of probes short enough to stand around every run.
-const SYNCS: usize = 60;
-const LOOPS: usize = 5;
-
-/// Short probes around every run.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Calibration {
-    /// A fixed loop of arithmetic, best of a few.
-    pub(crate) loop_us: f64,
-    /// Appending 4 KiB and fdatasync, median.
-    pub(crate) sync_us: f64,
-    /// Time the host took from us since boot, in ticks of the processor clock.
-    pub(crate) steal_ticks: f64,
-    pub(crate) load_average: f64,
-}
-
-impl Calibration {
-    /// Takes about 50 ms.
-    pub(crate) fn take(directory: &Path) -> Result<Self> {
-        Ok(Self {
-            loop_us: (0..LOOPS).map(|_| arithmetic_us()).fold(f64::INFINITY, f64::min),
-            sync_us: sync_us(directory, 4096, SYNCS)?,
-            steal_ticks: steal_ticks(),
-            load_average: load_average(),
-        })
-    }
-
-    /// Whether the machine was another one afterwards.
-    pub(crate) fn moved(&self, after: &Self) -> bool {
-        let change = |a: f64, b: f64| (a / b).max(b / a) - 1.0;
-        change(self.loop_us, after.loop_us) > CHANGE_MAX
-            || change(self.sync_us, after.sync_us) > CHANGE_MAX
-    }
-
-    pub(crate) fn json(&self) -> serde_json::Value {
-        serde_json::json!({
-            "loop_us": self.loop_us,
-            "sync_us": self.sync_us,
-            "steal_ticks": self.steal_ticks,
-            "load_average": self.load_average,
-        })
-    }
-}
+use crate::calibration::{LOG_RECORD_BYTES, SyncProbe, load_average};
 
 /// What the machine can do at best, measured once in a run.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bounds {
-    /// fdatasync after appending 4 KiB, a second.
+    /// A put's bytes written to a prepared file, and fdatasync, a second.
     pub(crate) syncs_per_second: f64,
     /// The same of 64 KiB.
     pub(crate) large_syncs_per_second: f64,
@@ -70,9 +26,10 @@ pub(crate) struct Bounds {
 impl Bounds {
     /// Takes about two seconds.
     pub(crate) fn measure(directory: &Path) -> Result<Self> {
+        let mut probe = SyncProbe::new(directory)?;
         Ok(Self {
-            syncs_per_second: 1e6 / sync_us(directory, 4096, 1000)?,
-            large_syncs_per_second: 1e6 / sync_us(directory, 65_536, 500)?,
+            syncs_per_second: 1e6 / probe.median_us(LOG_RECORD_BYTES, 1000)?,
+            large_syncs_per_second: 1e6 / probe.median_us(65_536, 500)?,
             copy_mib_per_second: copy_mib_per_second(),
             loopback_mib_per_second: loopback_mib_per_second()?,
         })
@@ -130,31 +87,6 @@ pub(crate) fn device_flushes() -> f64 {
     flushes.filter_map(|field| field.parse::<f64>().ok()).sum()
 }
 
-fn arithmetic_us() -> f64 {
-    let since = Instant::now();
-    let mut state = 1_u64;
-    for _ in 0..1_000_000 {
-        state = black_box(state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1));
-    }
-    black_box(state);
-    since.elapsed().as_secs_f64() * 1e6
-}
-
-/// Median microseconds of an append and its fdatasync.
-fn sync_us(directory: &Path, bytes: usize, times: usize) -> Result<f64> {
-    let mut file = tempfile::tempfile_in(directory)?;
-    let block = vec![0x5a; bytes];
-    let one = |file: &mut File| -> Result<f64> {
-        let since = Instant::now();
-        file.write_all(&block)?;
-        file.sync_data()?;
-        Ok(since.elapsed().as_secs_f64() * 1e6)
-    };
-    let mut taken = (0..times).map(|_| one(&mut file)).collect::<Result<Vec<_>>>()?;
-    taken.sort_by(f64::total_cmp);
-    Ok(taken[times / 2])
-}
-
 fn copy_mib_per_second() -> f64 {
     const MIB: usize = 64;
     let from = vec![1_u8; MIB << 20];
@@ -184,17 +116,6 @@ fn loopback_mib_per_second() -> Result<f64> {
     let rate = MIB as f64 / since.elapsed().as_secs_f64();
     sender.join().map_err(|_| anyhow::anyhow!("the sender panicked"))??;
     Ok(rate)
-}
-
-fn steal_ticks() -> f64 {
-    let stat = fs::read_to_string("/proc/stat").unwrap_or_default();
-    let line = stat.lines().next().unwrap_or_default();
-    line.split_whitespace().nth(8).and_then(|field| field.parse().ok()).unwrap_or(0.0)
-}
-
-fn load_average() -> f64 {
-    let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    text.split(' ').next().and_then(|field| field.parse().ok()).unwrap_or(0.0)
 }
 
 /// Processor time of this process and its threads, in microseconds.

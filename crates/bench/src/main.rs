@@ -3,6 +3,7 @@
 //! `ketch-bench [CELLS] [--quick|--full] [--peer etcd|none] [--report DIR]`. Runs are interleaved
 //! ketch, etcd, etcd, ketch; the report gives medians and the interval of their ratio.
 
+mod calibration;
 mod cells;
 mod connection;
 mod echo;

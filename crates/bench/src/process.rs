@@ -208,6 +208,19 @@ pub(crate) fn cpu_us(id: u32) -> Result<f64> {
     Ok((field(14) + field(15)) / rustix::param::clock_ticks_per_second() as f64 * 1e6)
 }
 
+/// User time of this process, of the children it waited for, and of these, in ticks.
+pub(crate) fn family_user_ticks(servers: &[u32]) -> f64 {
+    let field = |path: String, numbers: &[usize]| -> f64 {
+        let stat = fs::read_to_string(path).unwrap_or_default();
+        let Some((_, rest)) = stat.rsplit_once(") ") else { return 0.0 };
+        let fields: Vec<&str> = rest.split(' ').collect();
+        let number = |at: &usize| fields.get(at - 3)?.parse::<f64>().ok();
+        numbers.iter().filter_map(number).sum()
+    };
+    let servers = servers.iter().map(|id| field(format!("/proc/{id}/stat"), &[14]));
+    field("/proc/self/stat".to_owned(), &[14, 16]) + servers.sum::<f64>()
+}
+
 /// Resident memory of a process now, and its peak, in bytes.
 pub(crate) fn memory(id: u32) -> Result<(f64, f64)> {
     let status = fs::read_to_string(format!("/proc/{id}/status"))?;

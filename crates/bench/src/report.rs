@@ -12,7 +12,7 @@ use anyhow::Result;
 
 use crate::cells::{Cell, Figures};
 use crate::machine;
-use crate::run::{Results, Runner, Sample};
+use crate::run::{Pairs, Results, Runner};
 use plot::{Plot, Series};
 use statistics::{interval, median};
 
@@ -129,16 +129,19 @@ pub(crate) fn table(results: &Results) -> String {
         }
         out.push('\n');
     }
-    let runs: Vec<String> = results
-        .samples
-        .iter()
-        .map(|(program, samples)| {
-            let unsteady = samples.iter().filter(|sample| sample.unsteady()).count();
-            format!("{program} {} ({unsteady} unsteady)", samples.len())
-        })
-        .collect();
-    let _ = writeln!(out, "\nRuns: {}; medians of the steady ones.\n", runs.join(", "));
+    let _ = writeln!(out, "\n{}\n", counted(results));
     out
+}
+
+/// How many runs the medians are of.
+fn counted(results: &Results) -> String {
+    let Pairs { steady, of, .. } = results.pairs();
+    let kind = if results.samples.len() > 1 { "pairs" } else { "runs" };
+    match steady {
+        0 => format!("Unsteady: the machine did something else in each of {of} {kind}."),
+        all if all == of => format!("Medians of {of} {kind}."),
+        _ => format!("Medians of the {steady} steady ones of {of} {kind}."),
+    }
 }
 
 /// What the server costs first, the rest by name.
@@ -159,12 +162,9 @@ fn natural(name: &str) -> u64 {
 /// Values of the runs in which the machine kept still; of all if it never did.
 fn column(results: &Results, program: &str, name: &str) -> Vec<f64> {
     let samples = results.samples.get(program).map(Vec::as_slice).unwrap_or_default();
-    let of = |steady: bool| -> Vec<f64> {
-        let fit = samples.iter().filter(|sample| !steady || !sample.unsteady());
-        fit.filter_map(|sample: &Sample| sample.figures.get(name).copied()).collect()
-    };
-    let steady = of(true);
-    if steady.is_empty() { of(false) } else { steady }
+    let counted = results.pairs().counted;
+    let fit = samples.iter().filter(|sample| counted.contains(&sample.pair));
+    fit.filter_map(|sample| sample.figures.get(name).copied()).collect()
 }
 
 fn cell_text(values: &[f64]) -> String {

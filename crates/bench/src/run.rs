@@ -1,6 +1,6 @@
 //! The runner: pairs interleaved, the machine probed around every run, nothing left out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
+use crate::calibration::Calibration;
 use crate::cells::{Bench, Cell, Figures, Needs, Unsupported, VALUE_BYTES};
-use crate::machine::{Bounds, Calibration};
+use crate::machine::Bounds;
 use crate::process::{self, Program};
 use crate::scale::Scale;
 use crate::subject::Subject;
@@ -21,6 +22,8 @@ const MEMORY_PERIOD: Duration = Duration::from_millis(100);
 /// One run of one cell on one program.
 pub(crate) struct Sample {
     pub(crate) figures: Figures,
+    /// Runs of both programs that stand side by side have the same number.
+    pub(crate) pair: usize,
     pub(crate) before: Calibration,
     pub(crate) after: Calibration,
     pub(crate) seconds: f64,
@@ -29,8 +32,8 @@ pub(crate) struct Sample {
 }
 
 impl Sample {
-    /// Whether the machine changed meanwhile.
-    pub(crate) fn unsteady(&self) -> bool {
+    /// What the machine did meanwhile that it should not have.
+    pub(crate) fn moved(&self) -> Option<String> {
         self.before.moved(&self.after)
     }
 }
@@ -43,6 +46,13 @@ pub(crate) struct Results {
     /// Why a program has none, or fewer.
     pub(crate) failures: BTreeMap<&'static str, String>,
     pub(crate) limits: Vec<Figures>,
+}
+
+/// Which runs count. Where a machine did something else during a run, the run beside it goes too.
+pub(crate) struct Pairs {
+    pub(crate) counted: BTreeSet<usize>,
+    pub(crate) steady: usize,
+    pub(crate) of: usize,
 }
 
 /// What is run, and where.
@@ -91,21 +101,23 @@ impl Runner<'_> {
                 "{minutes:2}:{seconds:02}  cell {at} of {total}: {ids}, {} of {turns}: {name}",
                 turn + 1
             );
-            if let Err(error) = self.turn(program, &mut results) {
+            let pair = if self.peer.is_some() { turn / 2 } else { turn };
+            if let Err(error) = self.turn(program, pair, &mut results) {
                 for one in &mut results {
                     one.fail(program.name, &error);
                 }
             }
-            if turn % 4 == 0 {
-                self.limits(&mut results);
-            }
+            self.limits(&mut results, turn % 4 == 0);
         }
         results
     }
 
-    fn limits(&self, results: &mut [Results]) {
+    fn limits(&self, results: &mut [Results], all: bool) {
         for one in results {
             let limit = one.cell.limit;
+            if !all && !limit.is_fickle() {
+                continue;
+            }
             match limit.measure(self.scale, &self.bounds, self.ketch.core, self.base) {
                 Ok(figures) => one.limits.push(figures),
                 Err(error) => one.fail("limit", &error),
@@ -114,7 +126,7 @@ impl Runner<'_> {
     }
 
     /// All cells of a batch on one program.
-    fn turn(&self, program: &Program, results: &mut [Results]) -> Result<()> {
+    fn turn(&self, program: &Program, pair: usize, results: &mut [Results]) -> Result<()> {
         let needs = results[0].cell.needs;
         let members = if let Needs::Fresh { members } = needs { members } else { 1 };
         let mut bench = Bench {
@@ -135,8 +147,8 @@ impl Runner<'_> {
         }
         let mut filling = watch.finish();
         for one in results {
-            match self.sample(&mut bench, one.cell) {
-                Ok(mut sample) if !filling.is_empty() && one.cell.needs == Needs::Million => {
+            match self.sample(&mut bench, one.cell, pair) {
+                Ok(mut sample) if one.cell.id == "S2" => {
                     sample.memory = std::mem::take(&mut filling);
                     one.samples.entry(program.name).or_default().push(sample);
                 }
@@ -147,15 +159,18 @@ impl Runner<'_> {
         Ok(())
     }
 
-    fn sample(&self, bench: &mut Bench<'_>, cell: Cell) -> Result<Sample> {
-        let before = Calibration::take(self.base)?;
+    fn sample(&self, bench: &mut Bench<'_>, cell: Cell, pair: usize) -> Result<Sample> {
+        let before = Calibration::take(self.base, &bench.subject.ids())?;
         let since = Instant::now();
         let watch = MemoryWatch::start(bench.subject.ids());
         let figures = (cell.run)(bench);
         let memory = watch.finish();
         let (figures, seconds) = (figures?, since.elapsed().as_secs_f64());
-        let after = Calibration::take(self.base)?;
-        Ok(Sample { figures, before, after, seconds, memory })
+        let after = Calibration::take(self.base, &bench.subject.ids())?;
+        if let Some(why) = before.moved(&after) {
+            eprintln!("       {}: {why} meanwhile", cell.id);
+        }
+        Ok(Sample { figures, pair, before, after, seconds, memory })
     }
 }
 
@@ -168,6 +183,20 @@ impl Results {
     fn new(cell: Cell) -> Self {
         let (samples, failures) = (BTreeMap::new(), BTreeMap::new());
         Self { cell, samples, failures, limits: Vec::new() }
+    }
+
+    /// The pairs in which the machine kept still for both; all if there is none.
+    pub(crate) fn pairs(&self) -> Pairs {
+        let all: BTreeSet<usize> = self.every().map(|sample| sample.pair).collect();
+        let spoilt = self.every().filter(|sample| sample.moved().is_some());
+        let spoilt: BTreeSet<usize> = spoilt.map(|sample| sample.pair).collect();
+        let counted: BTreeSet<usize> = all.difference(&spoilt).copied().collect();
+        let (of, steady) = (all.len(), counted.len());
+        Pairs { counted: if counted.is_empty() { all } else { counted }, steady, of }
+    }
+
+    fn every(&self) -> impl Iterator<Item = &Sample> {
+        self.samples.values().flatten()
     }
 
     fn fail(&mut self, program: &'static str, error: &anyhow::Error) {

@@ -35,9 +35,9 @@ fn sample(sample: &Sample) -> Value {
     json!({
         "figures": sample.figures,
         "seconds": sample.seconds,
-        "before": sample.before.json(),
-        "after": sample.after.json(),
-        "unsteady": sample.unsteady(),
+        "pair": sample.pair,
+        "machine": sample.before.json(&sample.after),
+        "unsteady": sample.moved(),
         "memory_mib": sample.memory,
     })
 }
