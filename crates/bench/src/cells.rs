@@ -2,6 +2,7 @@
 
 mod audit;
 mod cluster;
+mod grid;
 mod leases;
 mod lists;
 mod million;
@@ -100,7 +101,8 @@ const fn range_echo(connections: usize, clients: usize) -> Limit {
     Limit::Echo { answer_bytes: Some(VALUE_BYTES), connections, clients }
 }
 
-/// All cells, in the order of the table. Those that share data stand together.
+/// All cells, in the order of the table, but that what is to be seen of a million keys at rest
+/// comes before the reads, which may be made on the same data.
 #[rustfmt::skip]
 pub(crate) const CELLS: &[Cell] = &[
     cell("P1", "put, 1 client", FRESH, Limit::EchoAndSync, |b| puts::closed(b, 1, 1)),
@@ -115,6 +117,8 @@ pub(crate) const CELLS: &[Cell] = &[
     cell("P5c", "put, 3 members, 100 clients of all members", THREE, Limit::None, |b| cluster::puts(b, 12, 100, true)),
     cell("P5d", "put, 3 members, 1000 clients of the leader", THREE, Limit::None, |b| cluster::puts(b, 100, 1000, false)),
     cell("P5r", "put, 3 members, 4000 puts a second", THREE, Limit::None, cluster::at_rate),
+    heavy("S4", "bytes and syncs while a million keys are put", Needs::Million, million::bytes),
+    heavy("S2", "memory with a million keys", Needs::Million, million::memory),
     cell("R1a", "range, serializable, 1 client", Needs::Rows, range_echo(1, 1), |b| reads::single(b, 1, 1, true)),
     cell("R1b", "range, serializable, 100 clients on 10 connections", Needs::Rows, range_echo(10, 100), |b| reads::single(b, 10, 100, true)),
     cell("R1c", "range, serializable, 1000 clients on 100 connections", Needs::Rows, range_echo(100, 1000), |b| reads::single(b, 100, 1000, true)),
@@ -129,6 +133,7 @@ pub(crate) const CELLS: &[Cell] = &[
     cell("T2", "update if unchanged, 1 KiB, 5 % conflicts, 64 and 500 clients", FRESH, put_echo(10, 64), txns::update),
     cell("T3", "transactions of 128 puts, flat and nested, 16 clients", FRESH, Limit::None, txns::big),
     heavy("M1", "mixed trace of a control plane with 50 watches, rising rate", FRESH, mixed::trace),
+    heavy("M2", "mixtures of reads and puts, 32 and 256 clients, small and large values", FRESH, grid::mixtures),
     heavy("W1", "fan-out to 1 .. 10,000 watchers of everything", FRESH, watches::fan_out),
     heavy("W2", "many watchers of one key each, 1000 puts a second", FRESH, watches::single_keys),
     heavy("W3", "100 stalled watchers and a fast one, 5000 puts a second", FRESH, watches::stalled),
@@ -137,14 +142,15 @@ pub(crate) const CELLS: &[Cell] = &[
     heavy("L2", "leases: grant, attach, revoke; expiry of all at once", FRESH, leases::storm),
     heavy("C1", "compaction under 5000 puts a second, a tenth kept", FRESH, space::compaction),
     heavy("C2", "defragment, half of it free, under puts, reads and a watch", FRESH, space::defragment),
-    heavy("S4", "bytes and syncs while a million keys are put", Needs::Million, million::bytes),
-    heavy("S2", "memory with a million keys", Needs::Million, million::memory),
     heavy("R6", "list of a million keys", Needs::Million, million::list),
     heavy("S3", "snapshot of a million keys under 500 puts a second", Needs::Million, million::snapshot),
-    heavy("S1", "restart with a million keys, clean and after kill -9", Needs::Million, million::restart),
+    heavy("S3r", "snapshot of a million keys, saved and restored by each one's own tools", Needs::Million, million::restore),
+    heavy("S1", "restart with a million keys: after kill -9, clean, with a cold page cache", Needs::Million, million::restart),
+    heavy("S2v", "memory with five versions of a fifth of a million keys", FRESH, million::versions),
     heavy("F1", "leader killed: time without writes", THREE, cluster::failover),
     heavy("F2", "twice the load it can take, then half", FRESH, overload::twice),
     heavy("F3", "a follower frozen for 2 s under 1000 puts a second", THREE, cluster::frozen_follower),
+    heavy("S3f", "a follower that was away: back by a snapshot under 1000 puts a second", THREE, cluster::catch_up),
     heavy("A1", "puts during a storm of 5000 logins a second", FRESH, storm::logins),
     cell("A2", "puts with the audit log off and on", FRESH, Limit::None, audit::off_and_on),
     cell("A3", "puts in clear and under TLS", FRESH, Limit::None, tls::clear_and_tls),

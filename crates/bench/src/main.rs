@@ -7,6 +7,7 @@ mod calibration;
 mod cells;
 mod connection;
 mod echo;
+mod estimate;
 mod frames;
 mod limit;
 mod load;

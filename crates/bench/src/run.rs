@@ -11,6 +11,7 @@ use anyhow::Result;
 
 use crate::calibration::Calibration;
 use crate::cells::{Bench, Cell, Figures, Needs, Unsupported, VALUE_BYTES};
+use crate::estimate;
 use crate::machine::Bounds;
 use crate::process::{self, Program};
 use crate::scale::Scale;
@@ -69,9 +70,12 @@ pub(crate) struct Runner<'a> {
 impl Runner<'_> {
     /// Runs the cells, and hands over the results of each batch as they are there.
     pub(crate) fn run(&self, cells: &[Cell], done: &mut dyn FnMut(&Results)) -> Vec<Results> {
+        let batches = self.batches(cells);
+        let whole_s: f64 = batches.iter().map(|batch| self.expected_s(batch)).sum();
+        eprintln!("{} cells, about {:.0} minutes", cells.len(), (whole_s / 60.0).ceil());
         let mut all = Vec::new();
         let mut finished = 0;
-        for batch in cells.chunk_by(|a, b| a.needs == b.needs && shares(a.needs)) {
+        for batch in &batches {
             let results = self.batch(batch, finished, cells.len());
             results.iter().for_each(&mut *done);
             finished += batch.len();
@@ -80,10 +84,38 @@ impl Runner<'_> {
         all
     }
 
+    /// Cells that share data stand together, where the first of them stood.
+    fn batches(&self, cells: &[Cell]) -> Vec<Vec<Cell>> {
+        let mut batches: Vec<Vec<Cell>> = Vec::new();
+        for cell in cells {
+            let mut cell = *cell;
+            // As many rows as that are the same rows.
+            let same = self.scale.rows == self.scale.million;
+            if same && cell.needs == Needs::Rows && cells.iter().any(|c| c.needs == Needs::Million)
+            {
+                cell.needs = Needs::Million;
+            }
+            match batches.iter_mut().find(|batch| batch[0].needs == cell.needs) {
+                Some(batch) if shares(cell.needs) => batch.push(cell),
+                _ => batches.push(vec![cell]),
+            }
+        }
+        batches
+    }
+
+    fn expected_s(&self, batch: &[Cell]) -> f64 {
+        let turns = self.order(batch).into_iter().enumerate();
+        let of_turn = |(turn, program): (usize, &Program)| {
+            estimate::turn_s(batch, &self.scale, program.name == "etcd")
+                + estimate::limits_s(batch, &self.scale, turn % 4 == 0)
+        };
+        turns.map(of_turn).sum()
+    }
+
     /// ketch, etcd, etcd, ketch, so many times; half of it for long cells in a hurry.
     fn order(&self, batch: &[Cell]) -> Vec<&Program> {
         let Some(peer) = &self.peer else { return vec![&self.ketch; self.scale.rounds] };
-        if self.scale.heavy_once && batch.iter().any(|cell| cell.heavy) {
+        if self.scale.heavy_once && batch.iter().all(|cell| cell.heavy) {
             return vec![&self.ketch, peer];
         }
         [&self.ketch, peer, peer, &self.ketch].repeat(self.scale.rounds)
@@ -94,11 +126,16 @@ impl Runner<'_> {
         let order = self.order(batch);
         for (turn, program) in order.iter().enumerate() {
             let (ids, name) = (batch[0].id, program.name);
+            let more = if batch.len() > 1 {
+                format!(" to {}", batch[batch.len() - 1].id)
+            } else {
+                String::new()
+            };
             let minutes = self.started.elapsed().as_secs() / 60;
             let seconds = self.started.elapsed().as_secs() % 60;
             let (turns, at) = (order.len(), finished + 1);
             eprintln!(
-                "{minutes:2}:{seconds:02}  cell {at} of {total}: {ids}, {} of {turns}: {name}",
+                "{minutes:2}:{seconds:02}  cell {at} of {total}: {ids}{more}, {} of {turns}: {name}",
                 turn + 1
             );
             let pair = if self.peer.is_some() { turn / 2 } else { turn };

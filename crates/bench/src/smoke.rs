@@ -15,7 +15,7 @@ use crate::subject::Subject;
 
 /// Cells that say nothing more about answers, or only about much data or time.
 const LEFT_OUT: &[&str] =
-    &["P2b", "P5a", "P5c", "P5d", "R1c", "R2c", "F1", "F3", "C2", "S2", "S4", "A1"];
+    &["P2b", "P5a", "P5c", "P5d", "R1c", "R2c", "F1", "F3", "C2", "S2", "S2v", "S3f", "S4", "A1"];
 
 const SCALE: Scale = Scale {
     warm_up: Duration::from_millis(20),

@@ -145,10 +145,14 @@ impl Subject {
     }
 
     /// Stops the leader as a service manager would, starts it again and waits for the first
-    /// linearizable read; gives the time from start to read.
-    pub(crate) fn stop_and_restart(&mut self) -> Result<Duration> {
+    /// linearizable read; gives the time from start to read. `cold` takes the files out of the
+    /// page cache before.
+    pub(crate) fn stop_and_restart(&mut self, cold: bool) -> Result<Duration> {
+        self.leader().stop()?;
+        if cold {
+            forget_files(self.directory())?;
+        }
         let leader = self.leader();
-        leader.stop()?;
         let started = Instant::now();
         leader.restart()?;
         leader.wait_healthy(RESTART_PATIENCE)?;
@@ -165,4 +169,19 @@ impl Subject {
         leader.wait_healthy(RESTART_PATIENCE)?;
         Ok(started.elapsed())
     }
+}
+
+/// Takes all files under a directory out of the page cache.
+fn forget_files(directory: &Path) -> Result<()> {
+    for entry in std::fs::read_dir(directory)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            forget_files(&path)?;
+        } else {
+            let file = std::fs::File::open(&path)?;
+            file.sync_all()?;
+            rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed)?;
+        }
+    }
+    Ok(())
 }

@@ -84,6 +84,31 @@ pub(super) fn frozen_follower(bench: &mut Bench<'_>) -> Result<Figures> {
     ]))
 }
 
+/// A follower misses so many puts that only a snapshot brings it back, while others go on.
+pub(super) fn catch_up(bench: &mut Bench<'_>) -> Result<Figures> {
+    let missed = bench.scale.million / 5;
+    let address = bench.subject.address();
+    let mut work = Puts::new(21, VALUE_BYTES, Keys::Among(1000));
+    let calm = open_loop(address, &mut work, CALM_PER_SECOND, FROZEN)?;
+    bench.subject.follower()?.kill()?;
+    bench.fill(missed, VALUE_BYTES)?;
+    let follower = bench.subject.follower()?;
+    let (with, took) = std::thread::scope(|scope| -> Result<_> {
+        let load = scope.spawn(|| open_loop(address, &mut work, CALM_PER_SECOND, FROZEN));
+        let since = Instant::now();
+        follower.restart()?;
+        follower.wait_healthy(FAILOVER_PATIENCE)?;
+        let took = since.elapsed();
+        Ok((load.join().map_err(|_| anyhow::anyhow!("the puts panicked"))??, took))
+    })?;
+    Ok(figures([
+        ("puts missed", missed as f64),
+        ("from its start to its first linearizable read s", took.as_secs_f64()),
+        ("put p99 ms without", calm.quantile_ms(0.99)),
+        ("put p99 ms with", with.quantile_ms(0.99)),
+    ]))
+}
+
 /// Kills leader after leader; each time puts go to the others until one is taken.
 pub(super) fn failover(bench: &mut Bench<'_>) -> Result<Figures> {
     let mut gaps_ms = Vec::new();

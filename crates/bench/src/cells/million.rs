@@ -1,16 +1,20 @@
 //! S1 to S4, R6: a member with a million keys.
 
+use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use ketch_proto::etcdserverpb::{RangeRequest, SnapshotRequest};
 
-use super::{Bench, Figures, KEY_BYTES, MIB, VALUE_BYTES, everything, figures};
+use super::{Bench, Figures, KEY_BYTES, MIB, Unsupported, VALUE_BYTES, everything, figures};
 use crate::load::{self, Plan};
 use crate::workload::{Fixed, Keys, Puts};
 
 /// What was allocated for the load is given back by then.
 const REST: Duration = Duration::from_secs(2);
+/// Of every key, in the cell about versions.
+const VERSIONS: u64 = 5;
 
 impl Bench<'_> {
     fn user_bytes(&self) -> f64 {
@@ -35,7 +39,7 @@ impl Bench<'_> {
 }
 
 /// Blocks that the files of a directory take, in bytes.
-fn size_of(directory: &std::path::Path) -> Result<f64> {
+fn size_of(directory: &Path) -> Result<f64> {
     use std::os::unix::fs::MetadataExt;
     let mut sum = 0.0;
     for entry in std::fs::read_dir(directory)? {
@@ -55,22 +59,33 @@ pub(super) fn bytes(bench: &mut Bench<'_>) -> Result<Figures> {
     Ok(bench.filled.clone())
 }
 
-/// S2: at rest, and with more versions.
+/// S2: at rest.
 pub(super) fn memory(bench: &mut Bench<'_>) -> Result<Figures> {
-    let keys = bench.scale.million;
+    let keys = bench.scale.million as f64;
     std::thread::sleep(REST);
     let idle = bench.rss_mib()?;
-    // A second round of a tenth of the keys stands for the rest: memory grows with revisions.
-    bench.fill_with(&mut Puts::new(91, VALUE_BYTES, Keys::New(0)), keys / 10)?;
-    std::thread::sleep(REST);
-    let grown = bench.rss_mib()? - idle;
     Ok(figures([
-        ("keys", keys as f64),
-        ("idle RSS MiB", idle),
-        ("RSS bytes per key beyond the value", idle * MIB / keys as f64 - VALUE_BYTES as f64),
-        ("RSS MiB more after a tenth was put again", grown),
-        ("RSS MiB at five versions, from that", idle + 40.0 * grown),
+        ("keys", keys),
+        ("idle RSS MB", idle * MIB / 1e6),
+        ("idle RSS bytes per key, values too", idle * MIB / keys),
     ]))
+}
+
+/// S2v: a fifth of the keys, five times.
+pub(super) fn versions(bench: &mut Bench<'_>) -> Result<Figures> {
+    let keys = bench.scale.million / VERSIONS;
+    let mut all = figures([("keys", keys as f64), ("versions of each", VERSIONS as f64)]);
+    for version in 1..=VERSIONS {
+        bench.fill_with(&mut Puts::new(version, VALUE_BYTES, Keys::New(0)), keys)?;
+        if version == 1 || version == VERSIONS {
+            std::thread::sleep(REST);
+            all.insert(format!("idle RSS MiB at {version} of each"), bench.rss_mib()?);
+        }
+    }
+    let (count, revision) = bench.count()?;
+    ensure!(count.cast_unsigned() == keys, "{keys} keys were put and {count} are there");
+    ensure!(revision.cast_unsigned() == keys * VERSIONS + 1, "revision {revision}");
+    Ok(all)
 }
 
 /// R6: everything at once.
@@ -82,7 +97,7 @@ pub(super) fn list(bench: &mut Bench<'_>) -> Result<Figures> {
         let work =
             Fixed::new(&format!("KV/{method}"), &everything()).at_least(bench.user_bytes() as u64);
         let outcome = bench.subject.once(work)?;
-        let peak = bench.subject.leader().memory()?.1 / MIB - idle;
+        let peak = (bench.subject.leader().memory()?.1 / MIB - idle).max(0.0);
         all.insert(format!("{method}: s"), outcome.elapsed.as_secs_f64());
         all.insert(format!("{method}: peak above idle MiB"), peak);
     }
@@ -116,10 +131,49 @@ pub(super) fn snapshot(bench: &mut Bench<'_>) -> Result<Figures> {
         ("s", seconds),
         ("MiB per second", bytes / MIB / seconds),
         ("bytes per user byte", bytes / bench.user_bytes()),
-        ("peak above idle MiB", bench.subject.leader().memory()?.1 / MIB - idle),
+        ("peak above idle MiB", (bench.subject.leader().memory()?.1 / MIB - idle).max(0.0)),
         ("put p99 ms without", alone),
         ("put p99 ms with", with),
     ]))
+}
+
+/// S3r: saved and restored by each server's own tools.
+pub(super) fn restore(bench: &mut Bench<'_>) -> Result<Figures> {
+    let directory = tempfile::tempdir_in(bench.base)?;
+    let (file, restored) = (directory.path().join("snapshot"), directory.path().join("data"));
+    let endpoint = format!("--endpoints={}", bench.subject.address());
+    let tool = |suffix: &str| -> Result<Command> {
+        let path = bench.program.path.with_file_name(format!("{}{suffix}", bench.program.name));
+        if !path.exists() {
+            return Err(Unsupported(format!("{} is missing", path.display())).into());
+        }
+        Ok(Command::new(path))
+    };
+    let saved = timed(tool("ctl")?.args([&endpoint, "snapshot", "save"]).arg(&file))?;
+    let took = timed(
+        tool("utl")?
+            .args(["snapshot", "restore"])
+            .arg(&file)
+            .args(["--data-dir", restored.to_str().context("a path")?]),
+    )?;
+    let bytes = std::fs::metadata(&file)?.len() as f64;
+    let on_disk = size_of(&restored)?;
+    ensure!(on_disk > bench.user_bytes(), "{on_disk} bytes were restored");
+    Ok(figures([
+        ("save s", saved.as_secs_f64()),
+        ("restore s", took.as_secs_f64()),
+        ("restore MiB per second", bytes / MIB / took.as_secs_f64()),
+        ("restored bytes per user byte", on_disk / bench.user_bytes()),
+    ]))
+}
+
+/// How long a tool takes that must succeed.
+fn timed(command: &mut Command) -> Result<Duration> {
+    let since = Instant::now();
+    let output = command.output().with_context(|| format!("start {command:?}"))?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{command:?}: {}: {said}", output.status);
+    Ok(since.elapsed())
 }
 
 /// S1: until the first linearizable read.
@@ -132,11 +186,13 @@ pub(super) fn restart(bench: &mut Bench<'_>) -> Result<Figures> {
     let since = Instant::now();
     bench.subject.once(Fixed::new("KV/Range", &RangeRequest { limit: 1, ..everything() }))?;
     let read = since.elapsed();
-    let clean = bench.subject.stop_and_restart()?;
+    let clean = bench.subject.stop_and_restart(false)?;
+    let cold = bench.subject.stop_and_restart(true)?;
     Ok(figures([
         ("keys", bench.scale.million as f64),
         ("after kill -9: s", killed.as_secs_f64()),
         ("after a clean stop: s", clean.as_secs_f64()),
+        ("after a clean stop, files not in memory: s", cold.as_secs_f64()),
         ("RSS MiB after", rss),
         ("a read then: ms", read.as_secs_f64() * 1e3),
     ]))
