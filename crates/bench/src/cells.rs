@@ -156,6 +156,25 @@ pub(crate) const CELLS: &[Cell] = &[
     cell("A3", "puts in clear and under TLS", FRESH, Limit::None, tls::clear_and_tls),
 ];
 
+/// What the matrix has and this program has not, and why.
+pub(crate) const NOT_RUN: &[(&str, &str, &str)] = &[
+    (
+        "P6",
+        "put, 3 members, 0.25 ms between them",
+        "a delay on the loopback device would be everybody's",
+    ),
+    (
+        "S2",
+        "memory after ten minutes of churn",
+        "longer than a run may take; S2v shows what versions cost",
+    ),
+    (
+        "C1, C2, S1, S3",
+        "10 million keys or revisions, files of 4 GB",
+        "a million and half a GB at most: longer than a run may take",
+    ),
+];
+
 /// What a load cost.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Used {

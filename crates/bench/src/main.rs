@@ -32,7 +32,7 @@ use cells::{CELLS, Cell};
 use machine::Bounds;
 use process::Program;
 use run::Runner;
-use scale::Scale;
+use scale::{BAR_CELLS, Scale};
 
 /// Less CPU per call than the system allocator; for the empty handler, as servers have it.
 #[global_allocator]
@@ -50,6 +50,9 @@ struct Arguments {
     /// Many long runs.
     #[arg(long, conflicts_with = "quick")]
     full: bool,
+    /// What the table of bars and the pictures need, at the sizes that the bars name: 25 minutes.
+    #[arg(long, conflicts_with_all = ["quick", "full"])]
+    bars: bool,
     /// Only whether answers are right, ketch alone, in less than a minute.
     #[arg(long)]
     smoke: bool,
@@ -103,19 +106,23 @@ fn main() -> Result<()> {
         }
         _ => Some(etcd),
     };
-    let scale = match (arguments.quick, arguments.full) {
-        (true, _) => Scale::QUICK,
-        (_, true) => Scale::FULL,
-        _ => Scale::USUAL,
+    let (scale, kind) = match (arguments.quick, arguments.full, arguments.bars) {
+        (true, ..) => (Scale::QUICK, "--quick"),
+        (_, true, _) => (Scale::FULL, "--full"),
+        (.., true) => (Scale::BARS, "--bars"),
+        _ => (Scale::USUAL, "usual"),
     };
-    let chosen = choose(&arguments.cells)?;
+    let chosen = if arguments.bars && arguments.cells.is_empty() {
+        CELLS.iter().filter(|cell| BAR_CELLS.contains(&cell.id)).copied().collect()
+    } else {
+        choose(&arguments.cells)?
+    };
     let bounds = Bounds::measure(&arguments.directory)?;
-    let commit = report::commit();
     let started = Instant::now();
     let base = arguments.directory.as_path();
     let runner = Runner { ketch, peer, base, scale, bounds, started };
     let results = runner.run(&chosen, &mut |results| println!("{}", report::table(results)));
-    let about = report::About::gather(commit, &runner, &arguments.placement);
+    let about = report::About::gather(&runner, kind, &arguments.placement);
     report::write(&arguments.report, &about, &results)?;
     eprintln!("report: {}", arguments.report.display());
     Ok(())

@@ -1,5 +1,6 @@
 //! What was found, as a table, for machines, and as pictures.
 
+pub(crate) mod bars;
 mod json;
 mod plot;
 mod statistics;
@@ -10,11 +11,15 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use crate::cells::{Cell, Figures};
+use crate::cells::{CELLS, Cell, Figures, NOT_RUN};
 use crate::machine;
 use crate::run::{Pairs, Results, Runner};
+use crate::scale::Scale;
 use plot::{Plot, Series};
 use statistics::{interval, median};
+
+/// Cells of which memory over time is drawn.
+const MEMORY_PLOTS: &[&str] = &["R5", "W3", "S2", "S2v", "F2"];
 
 /// Which programs, which machine, which rules.
 pub(crate) struct About {
@@ -22,7 +27,9 @@ pub(crate) struct About {
     pub(crate) ketch: String,
     pub(crate) peer: Option<String>,
     pub(crate) placement: String,
-    pub(crate) scale: String,
+    /// `--quick` or another.
+    pub(crate) kind: String,
+    pub(crate) scale: Scale,
     pub(crate) machine: serde_json::Value,
     pub(crate) bounds: serde_json::Value,
     pub(crate) minutes: f64,
@@ -30,13 +37,14 @@ pub(crate) struct About {
 
 impl About {
     /// Looks at everything once.
-    pub(crate) fn gather(commit: String, runner: &Runner<'_>, placement: &str) -> Self {
+    pub(crate) fn gather(runner: &Runner<'_>, kind: &str, placement: &str) -> Self {
         Self {
-            commit,
+            commit: commit(&runner.ketch.path),
             ketch: runner.ketch.version(),
             peer: runner.peer.as_ref().map(|peer| peer.version()),
             placement: placement.to_owned(),
-            scale: format!("{:?}", runner.scale),
+            kind: kind.to_owned(),
+            scale: runner.scale,
             machine: machine::description(runner.base),
             bounds: runner.bounds.json(),
             minutes: runner.started.elapsed().as_secs_f64() / 60.0,
@@ -45,34 +53,54 @@ impl About {
 
     fn text(&self) -> String {
         format!(
-            "Commit {}; {}; {}; {} placement; {:.1} minutes.\n\nMachine: {}\n\nBounds: {}\n\n",
+            "# Benchmark report\n\nBy `cargo xtask bench`, {} scale. Commit {}; {}; {}; {} \
+             placement; {:.1} minutes.\n\nMachine: {}.\n\nIts bounds: {}.\n\n",
+            self.kind,
             self.commit,
             self.ketch,
             self.peer.as_deref().unwrap_or("alone"),
             self.placement,
             self.minutes,
-            self.machine,
-            self.bounds,
+            listed(&self.machine),
+            listed(&self.bounds),
         )
     }
 }
 
-/// The commit of the working directory, and whether it was changed.
-pub(crate) fn commit() -> String {
+/// Names and values in a row.
+fn listed(object: &serde_json::Value) -> String {
+    let fields = object.as_object().into_iter().flatten();
+    let text = |(name, value): (&String, &serde_json::Value)| match value {
+        serde_json::Value::String(text) => format!("{} {text}", name.replace('_', " ")),
+        other => format!("{} {}", name.replace('_', " "), number(other.as_f64().unwrap_or(0.0))),
+    };
+    fields.map(text).collect::<Vec<_>>().join("; ")
+}
+
+/// The commit of the checkout that a binary lies in, and whether it was changed.
+fn commit(binary: &Path) -> String {
+    let directory = binary.parent().filter(|path| !path.as_os_str().is_empty());
+    let directory = directory.unwrap_or(Path::new("."));
     let git = |arguments: &[&str]| -> String {
-        let output = Command::new("git").args(arguments).output();
+        let output = Command::new("git").arg("-C").arg(directory).args(arguments).output();
         String::from_utf8_lossy(&output.map(|output| output.stdout).unwrap_or_default())
             .trim()
             .to_owned()
     };
-    let changed = if git(&["status", "--porcelain", "-uno"]).is_empty() { "" } else { ", changed" };
-    format!("{}{changed}", git(&["rev-parse", "--short=12", "HEAD"]))
+    match git(&["rev-parse", "--short=12", "HEAD"]) {
+        hash if hash.is_empty() => "unknown".to_owned(),
+        hash if git(&["status", "--porcelain", "-uno"]).is_empty() => hash,
+        hash => format!("{hash}, changed"),
+    }
 }
 
 /// Writes `report.md`, `report.json` and the plots.
 pub(crate) fn write(directory: &Path, about: &About, all: &[Results]) -> Result<()> {
     std::fs::create_dir_all(directory)?;
     let mut text = about.text();
+    text.push_str(&bars::table(&about.scale, all));
+    text.push_str(&not_run(all));
+    text.push_str("## Every cell\n\n");
     all.iter().for_each(|results| text.push_str(&table(results)));
     std::fs::write(directory.join("report.md"), text)?;
     let json = serde_json::to_string_pretty(&json::report(about, all))?;
@@ -87,6 +115,21 @@ pub(crate) fn write(directory: &Path, about: &About, all: &[Results]) -> Result<
         }
     }
     Ok(())
+}
+
+/// What is not in this report, and why.
+fn not_run(all: &[Results]) -> String {
+    let mut out = String::from("## Not run\n\n| cell | what | why |\n|---|---|---|\n");
+    for (id, title, why) in NOT_RUN {
+        let _ = writeln!(out, "| {id} | {title} | {why} |");
+    }
+    let run = |cell: &&Cell| all.iter().any(|results| results.cell.id == cell.id);
+    let others: Vec<&str> = CELLS.iter().filter(|cell| !run(cell)).map(|cell| cell.id).collect();
+    if !others.is_empty() {
+        let _ = writeln!(out, "| {} | | not chosen in this run |", others.join(", "));
+    }
+    out.push('\n');
+    out
 }
 
 fn versions(about: &About) -> String {
@@ -159,7 +202,7 @@ fn natural(name: &str) -> u64 {
     digits.parse().unwrap_or(0)
 }
 
-/// Values of the runs in which the machine kept still; of all if it never did.
+/// Values of the runs that count.
 fn column(results: &Results, program: &str, name: &str) -> Vec<f64> {
     let samples = results.samples.get(program).map(Vec::as_slice).unwrap_or_default();
     let counted = results.pairs().counted;
@@ -183,7 +226,7 @@ fn number(value: f64) -> String {
 fn ratio_text(ours: &[f64], theirs: &[f64]) -> String {
     let (Some(a), Some(b)) = (median(ours), median(theirs)) else { return "-".to_owned() };
     let (low, high) = interval(ours, theirs);
-    if !(a / b).is_finite() {
+    if !(a >= 0.0 && b > 0.0) {
         return "-".to_owned();
     }
     format!("{:.2} ({low:.2} to {high:.2})", a / b)
@@ -223,7 +266,7 @@ fn latency(results: &Results) -> Option<Plot> {
 
 /// Memory over the first run of each, of cells that take a while.
 fn memory(results: &Results) -> Option<Plot> {
-    if !results.cell.heavy {
+    if !MEMORY_PLOTS.contains(&results.cell.id) {
         return None;
     }
     let mut plot = Plot::new(&title(results, "memory"), "seconds", "MiB");

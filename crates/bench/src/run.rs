@@ -173,7 +173,7 @@ impl Runner<'_> {
             scale: self.scale,
             filled: Figures::new(),
         };
-        // The first cell of those that share much data shows how memory grew with it.
+        // The cell about memory shows how it grew with the data.
         let watch = MemoryWatch::start(bench.subject.ids());
         match needs {
             Needs::Fresh { .. } => {}

@@ -32,6 +32,12 @@ pub(crate) struct Scale {
     pub(crate) heavy_once: bool,
 }
 
+/// The cells that the table of bars is made of, and those of the pictures.
+pub(crate) const BAR_CELLS: &[&str] = &[
+    "P1", "P2a", "P2b", "P2r", "S4", "S2", "R1b", "R1c", "R2b", "R2c", "R4", "R5", "M1", "W1",
+    "W3", "L1", "C1", "C2", "R6", "S3", "S3r", "S1", "S2v", "F2",
+];
+
 impl Scale {
     /// All cells in ten minutes.
     pub(crate) const QUICK: Self = Self {
@@ -50,6 +56,18 @@ impl Scale {
         storm: Duration::from_secs(3),
         rounds: 1,
         heavy_once: true,
+    };
+
+    /// [`BAR_CELLS`] at the sizes that the bars name, in less than 25 minutes.
+    pub(crate) const BARS: Self = Self {
+        warm_up: Duration::from_secs(1),
+        measured: Duration::from_millis(2500),
+        rows: 1_000_000,
+        list_rows: 100_000,
+        overload: Duration::from_secs(30),
+        rounds: 1,
+        heavy_once: true,
+        ..Self::USUAL
     };
 
     /// Between the two.

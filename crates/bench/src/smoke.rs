@@ -10,6 +10,7 @@ use anyhow::{Result, bail, ensure};
 
 use crate::cells::{Bench, CELLS, Cell, Figures, Needs, Unsupported, VALUE_BYTES};
 use crate::process::Program;
+use crate::report;
 use crate::scale::Scale;
 use crate::subject::Subject;
 
@@ -41,7 +42,8 @@ pub(crate) fn run(ketch: &Program, base: &Path) -> Result<()> {
     let cells: Vec<_> = CELLS.iter().filter(|cell| !LEFT_OUT.contains(&cell.id)).collect();
     let mut failed = Vec::new();
     for cell in &cells {
-        match one(ketch, base, **cell).and_then(all_numbers) {
+        let checked = one(ketch, base, **cell).and_then(|figures| of_bars(cell, figures));
+        match checked.and_then(all_numbers) {
             Ok(figures) => eprintln!("{}: {figures} figures", cell.id),
             Err(error) => {
                 eprintln!("{}: {error:#}", cell.id);
@@ -52,6 +54,13 @@ pub(crate) fn run(ketch: &Program, base: &Path) -> Result<()> {
     eprintln!("{} cells, {:.0} s", cells.len(), since.elapsed().as_secs_f64());
     ensure!(failed.is_empty(), "failed: {}", failed.join(", "));
     Ok(())
+}
+
+/// The figures; fails if one is missing that a bar is about.
+fn of_bars(cell: &Cell, figures: Figures) -> Result<Figures> {
+    let missing = report::bars::missing(cell.id, &figures);
+    ensure!(figures.is_empty() || missing.is_empty(), "no figure for {}", missing.join(", "));
+    Ok(figures)
 }
 
 /// How many figures; fails if one is none.

@@ -11,10 +11,13 @@ pub(super) fn report(about: &About, all: &[Results]) -> Value {
         "ketch": about.ketch,
         "peer": about.peer,
         "placement": about.placement,
-        "scale": about.scale,
+        "kind": about.kind,
+        "scale": format!("{:?}", about.scale),
         "machine": about.machine,
         "bounds": about.bounds,
         "minutes": about.minutes,
+        "bars": super::bars::json(&about.scale, all),
+        "not_run": crate::cells::NOT_RUN,
         "cells": all.iter().map(cell).collect::<Vec<_>>(),
     })
 }
