@@ -36,7 +36,10 @@ impl Program {
         let output = Command::new(&self.path).arg("--version").output();
         let text = output.map(|output| output.stdout).unwrap_or_default();
         // ketch says on the first line whose interface it has, and on the second which it is.
-        String::from_utf8_lossy(&text).lines().take(2).collect::<Vec<_>>().join(", ")
+        let text = String::from_utf8_lossy(&text);
+        let lines = text.lines().take(2).map(|line| line.trim_start_matches("Git SHA: "));
+        let lines: Vec<&str> = lines.filter(|line| !line.starts_with("Not provided")).collect();
+        format!("{}: {}", self.name, lines.join(", "))
     }
 
     /// The command, on its core.

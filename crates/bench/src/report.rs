@@ -178,12 +178,12 @@ pub(crate) fn table(results: &Results) -> String {
 
 /// How many runs the medians are of.
 fn counted(results: &Results) -> String {
-    let Pairs { steady, of, .. } = results.pairs();
+    let Pairs { steady, of, why, .. } = results.pairs();
     let kind = if results.samples.len() > 1 { "pairs" } else { "runs" };
     match steady {
-        0 => format!("Unsteady: the machine did something else in each of {of} {kind}."),
-        all if all == of => format!("Medians of {of} {kind}."),
-        _ => format!("Medians of the {steady} steady ones of {of} {kind}."),
+        0 => format!("Unsteady, all {kind} ({of}); one of them: {why}."),
+        all if all == of => format!("Medians of all {kind} ({of})."),
+        _ => format!("Medians of the steady {kind} ({steady} of {of}); another: {why}."),
     }
 }
 

@@ -54,6 +54,8 @@ pub(crate) struct Pairs {
     pub(crate) counted: BTreeSet<usize>,
     pub(crate) steady: usize,
     pub(crate) of: usize,
+    /// What was wrong with one of the others.
+    pub(crate) why: String,
 }
 
 /// What is run, and where.
@@ -173,7 +175,9 @@ impl Runner<'_> {
             scale: self.scale,
             filled: Figures::new(),
         };
-        // The cell about memory shows how it grew with the data.
+        // The cell about memory shows how it grew with the data, and the one about bytes is measured
+        // while they come in.
+        let empty = Calibration::take(self.base, &bench.subject.ids())?;
         let watch = MemoryWatch::start(bench.subject.ids());
         match needs {
             Needs::Fresh { .. } => {}
@@ -185,11 +189,14 @@ impl Runner<'_> {
         let mut filling = watch.finish();
         for one in results {
             match self.sample(&mut bench, one.cell, pair) {
-                Ok(mut sample) if one.cell.id == "S2" => {
-                    sample.memory = std::mem::take(&mut filling);
+                Ok(mut sample) => {
+                    match one.cell.id {
+                        "S2" => sample.memory = std::mem::take(&mut filling),
+                        "S4" => sample.before = empty,
+                        _ => {}
+                    }
                     one.samples.entry(program.name).or_default().push(sample);
                 }
-                Ok(sample) => one.samples.entry(program.name).or_default().push(sample),
                 Err(error) => one.fail(program.name, &error),
             }
         }
@@ -205,7 +212,7 @@ impl Runner<'_> {
         let (figures, seconds) = (figures?, since.elapsed().as_secs_f64());
         let after = Calibration::take(self.base, &bench.subject.ids())?;
         if let Some(why) = before.moved(&after) {
-            eprintln!("       {}: {why} meanwhile", cell.id);
+            eprintln!("       {}: {why}", cell.id);
         }
         Ok(Sample { figures, pair, before, after, seconds, memory })
     }
@@ -229,7 +236,8 @@ impl Results {
         let spoilt: BTreeSet<usize> = spoilt.map(|sample| sample.pair).collect();
         let counted: BTreeSet<usize> = all.difference(&spoilt).copied().collect();
         let (of, steady) = (all.len(), counted.len());
-        Pairs { counted: if counted.is_empty() { all } else { counted }, steady, of }
+        let why = self.every().find_map(Sample::moved).unwrap_or_default();
+        Pairs { counted: if counted.is_empty() { all } else { counted }, steady, of, why }
     }
 
     fn every(&self) -> impl Iterator<Item = &Sample> {

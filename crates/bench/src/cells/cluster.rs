@@ -91,7 +91,8 @@ pub(super) fn catch_up(bench: &mut Bench<'_>) -> Result<Figures> {
     let mut work = Puts::new(21, VALUE_BYTES, Keys::Among(1000));
     let calm = open_loop(address, &mut work, CALM_PER_SECOND, FROZEN)?;
     bench.subject.follower()?.kill()?;
-    bench.fill(missed, VALUE_BYTES)?;
+    let fill = Plan::calls(8, 512, missed);
+    load::run(&bench.at(), &mut Puts::new(3, VALUE_BYTES, Keys::New(0)), fill)?.all_right()?;
     let follower = bench.subject.follower()?;
     let (with, took) = std::thread::scope(|scope| -> Result<_> {
         let load = scope.spawn(|| open_loop(address, &mut work, CALM_PER_SECOND, FROZEN));

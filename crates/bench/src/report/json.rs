@@ -5,6 +5,9 @@ use serde_json::{Value, json};
 use super::About;
 use crate::run::{Results, Sample};
 
+/// Of one run's memory.
+const MOMENTS_MAX: usize = 200;
+
 pub(super) fn report(about: &About, all: &[Results]) -> Value {
     json!({
         "commit": about.commit,
@@ -41,6 +44,13 @@ fn sample(sample: &Sample) -> Value {
         "pair": sample.pair,
         "machine": sample.before.json(&sample.after),
         "unsteady": sample.moved(),
-        "memory_mib": sample.memory,
+        "memory_mib": thinned(&sample.memory),
     })
+}
+
+/// Seconds and MiB, not more of them than a picture shows.
+fn thinned(memory: &[(f64, f64)]) -> String {
+    let step = memory.len() / MOMENTS_MAX + 1;
+    let moments = memory.iter().step_by(step).map(|(s, mib)| format!("{s:.1} {mib:.1}"));
+    moments.collect::<Vec<_>>().join(", ")
 }
