@@ -4,7 +4,7 @@ use crate::cells::{Cell, Needs};
 use crate::scale::Scale;
 
 /// Start, probes around the run, stop.
-const AROUND_S: f64 = 1.5;
+const AROUND_S: f64 = 0.9;
 /// Puts a second that fill a store, ketch and etcd.
 const FILL_PER_SECOND: [f64; 2] = [65_000.0, 26_000.0];
 /// Restarts, lists and the like with a million keys.

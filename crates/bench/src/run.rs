@@ -116,11 +116,17 @@ impl Runner<'_> {
 
     /// ketch, etcd, etcd, ketch, so many times; half of it for long cells in a hurry.
     fn order(&self, batch: &[Cell]) -> Vec<&Program> {
-        let Some(peer) = &self.peer else { return vec![&self.ketch; self.scale.rounds] };
-        if self.scale.heavy_once && batch.iter().all(|cell| cell.heavy) {
-            return vec![&self.ketch, peer];
+        let twice = batch.iter().any(|cell| self.scale.twice.contains(&cell.id));
+        let half = self.scale.heavy_once && batch.iter().all(|cell| cell.heavy);
+        let rounds = self.scale.rounds * if twice { 2 } else { 1 };
+        match &self.peer {
+            None => vec![&self.ketch; rounds],
+            Some(peer) if half && !twice => vec![&self.ketch, peer],
+            Some(peer) => {
+                let rounds = if half { self.scale.rounds } else { rounds };
+                [&self.ketch, peer, peer, &self.ketch].repeat(rounds)
+            }
         }
-        [&self.ketch, peer, peer, &self.ketch].repeat(self.scale.rounds)
     }
 
     fn batch(&self, batch: &[Cell], finished: usize, total: usize) -> Vec<Results> {

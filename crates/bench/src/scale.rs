@@ -30,6 +30,8 @@ pub(crate) struct Scale {
     pub(crate) rounds: usize,
     /// Long cells run once on each, without the way back.
     pub(crate) heavy_once: bool,
+    /// Cells with twice as many runs as that, for their figures are near their bars.
+    pub(crate) twice: &'static [&'static str],
 }
 
 /// The cells that the table of bars is made of, and those of the pictures.
@@ -56,6 +58,7 @@ impl Scale {
         storm: Duration::from_secs(3),
         rounds: 1,
         heavy_once: true,
+        twice: &[],
     };
 
     /// [`BAR_CELLS`] at the sizes that the bars name, in less than 25 minutes.
@@ -67,6 +70,7 @@ impl Scale {
         overload: Duration::from_secs(30),
         rounds: 1,
         heavy_once: true,
+        twice: &["P1", "P2a", "P2b", "W1", "W3", "L1", "C1"],
         ..Self::USUAL
     };
 
@@ -87,6 +91,7 @@ impl Scale {
         storm: Duration::from_secs(10),
         rounds: 2,
         heavy_once: false,
+        twice: &[],
     };
 
     /// As the matrix has it.

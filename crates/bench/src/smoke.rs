@@ -34,6 +34,7 @@ const SCALE: Scale = Scale {
     storm: Duration::from_millis(500),
     rounds: 1,
     heavy_once: true,
+    twice: &[],
 };
 
 /// Runs the cells on ketch alone.
