@@ -1,10 +1,10 @@
 //! One connection: find out what it speaks, serve it, and let it go in order.
 
+mod gathered;
 mod paced;
 mod prefixed;
 
 use std::convert::Infallible;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use crate::edge::{Edge, Surface};
 use crate::limits;
 use crate::ports::{Origin, Ports};
+use gathered::gathered;
 use paced::{Paced, Turn};
 use prefixed::Prefixed;
 
@@ -108,8 +109,8 @@ where
         return Err(ConnectionError::Secured);
     }
     let turn = Turn::default();
-    let io = Paced::new(Prefixed::new(io, &beginning[..filled]), turn.clone());
-    let io = TokioIo::new(io);
+    let (io, outbox) = gathered(Prefixed::new(io, &beginning[..filled]));
+    let io = TokioIo::new(Paced::new(io, turn.clone()));
     let service = service_fn(move |request| {
         let (edge, origin) = (Arc::clone(&edge), origin.clone());
         async move { Ok::<_, Infallible>(edge.answer(surface, &origin, request).await) }
@@ -120,31 +121,23 @@ where
         let connection = http2_builder(config).serve_connection(io, service);
         let mut connection = std::pin::pin!(connection);
         tokio::select! {
-            end = in_turns(&turn, connection.as_mut()) => return Ok(end?),
+            end = outbox.drive(&turn, connection.as_mut()) => return Ok(end?),
             () = stopped => connection.as_mut().graceful_shutdown(),
         }
-        Ok(tokio::time::timeout(drain, in_turns(&turn, connection))
+        Ok(tokio::time::timeout(drain, outbox.drive(&turn, connection))
             .await
             .map_err(|_| ConnectionError::Undrained)??)
     } else {
         let connection = http1_builder().serve_connection(io, service);
         let mut connection = std::pin::pin!(connection);
         tokio::select! {
-            end = in_turns(&turn, connection.as_mut()) => return Ok(end?),
+            end = outbox.drive(&turn, connection.as_mut()) => return Ok(end?),
             () = stopped => connection.as_mut().graceful_shutdown(),
         }
-        Ok(tokio::time::timeout(drain, in_turns(&turn, connection))
+        Ok(tokio::time::timeout(drain, outbox.drive(&turn, connection))
             .await
             .map_err(|_| ConnectionError::Undrained)??)
     }
-}
-
-/// Begins a turn whenever the connection is run.
-fn in_turns<F: Future>(turn: &Turn, mut connection: Pin<&mut F>) -> impl Future<Output = F::Output> {
-    std::future::poll_fn(move |cx| {
-        turn.begin();
-        connection.as_mut().poll(cx)
-    })
 }
 
 /// Reads until the beginning is surely HTTP/2 or surely not.

@@ -10,6 +10,11 @@ pub const STREAM_WINDOW_BYTES: u32 = 1024 * 1024;
 pub const CONNECTION_WINDOW_BYTES: u32 = 8 * 1024 * 1024;
 /// What is read off one connection before its answers are written and others have their turn.
 pub const CONNECTION_TURN_BYTES: usize = 32 * 1024;
+/// What is written on one connection before others have their turn.
+pub const CONNECTION_WRITE_TURN_BYTES: usize = 128 * 1024;
+/// What is gathered on one connection before it is written; held only while it is being made, or
+/// cannot be written.
+pub const CONNECTION_GATHER_BYTES: usize = 64 * 1024;
 /// What is read off a connection whose client leaves our answers unread; then reading waits.
 pub const CONNECTION_UNHEARD_BYTES: usize = 1024 * 1024;
 /// Calls that were read and not answered yet, of all connections; above it they are refused.
