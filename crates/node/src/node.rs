@@ -23,6 +23,8 @@ pub struct Node {
     reads: Reads,
     release: Release,
     ticks: u64,
+    /// See [`Node::alone_from`].
+    alone_from: Option<Index>,
     /// Set by [`Event::Stop`]; nothing is taken after it.
     stopped: bool,
 }
@@ -45,6 +47,7 @@ impl Node {
             release: Release::new(applied, state, marked),
             settings,
             ticks: 0,
+            alone_from: None,
             stopped: false,
         };
         node.lead_if_alone();
@@ -99,9 +102,22 @@ impl Node {
             // Only now: a change of leader would have made the question void.
             self.reads.ask(&mut self.raft, self.ticks);
             if !self.raft.has_ready() {
-                return;
+                break;
             }
         }
+        self.alone_from = if self.raft.is_alone_in_charge() {
+            self.alone_from.or_else(|| Some(self.raft.committed()))
+        } else {
+            None
+        };
+    }
+
+    /// Set while this member leads a cluster of its own: once this index is applied, a read needs
+    /// no question, as all that is acknowledged was applied here first. As of the last
+    /// [`Node::flush`]; whoever reads by it must hear that it is over before the effects of that
+    /// flush are carried out.
+    pub fn alone_from(&self) -> Option<Index> {
+        self.alone_from
     }
 
     /// Where the member stands.

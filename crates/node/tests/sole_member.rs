@@ -101,6 +101,11 @@ impl Life {
             self.node.handle(event, &mut effects);
         }
         self.node.flush(&mut effects);
+        let machine = self.apply.machine();
+        if self.node.alone_from().is_some_and(|from| from <= machine.applied().0) {
+            let newest = truth.acknowledged.values().map(|(revision, _)| *revision);
+            assert!(newest.max().unwrap_or(0) <= machine.reader().revision(), "an old state");
+        }
         for effect in effects {
             match effect {
                 Effect::Append(job) => self.log_jobs.push_back(job),

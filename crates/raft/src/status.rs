@@ -107,6 +107,16 @@ impl Raft {
         self.members.voters.is_sole(self.id)
     }
 
+    /// Whether it leads a cluster of nobody else, learners included, and has committed in its term:
+    /// nothing was ever acknowledged that it does not know to be committed, and nobody else could
+    /// acknowledge anything.
+    pub fn is_alone_in_charge(&self) -> bool {
+        self.role == Role::Leader
+            && self.is_sole_voter()
+            && self.progress.len() == 1
+            && self.has_committed_in_term()
+    }
+
     /// The term of the entry at `index`, while it is in memory.
     pub fn term_at(&self, index: Index) -> Option<Term> {
         self.log.term(index.0).map(Term)

@@ -19,6 +19,7 @@ struct World {
     node: Option<Node>,
     log: VecDeque<LogJob>,
     apply: VecDeque<ApplyJob>,
+    alone_from: Option<Index>,
 }
 
 /// The value of `name=value` in a command.
@@ -144,6 +145,13 @@ impl World {
         }
         node.flush(&mut effects);
         let mut text = String::new();
+        if node.alone_from() != self.alone_from {
+            self.alone_from = node.alone_from();
+            match self.alone_from {
+                Some(index) => writeln!(text, "alone from {index}").expect("memory"),
+                None => text += "not alone\n",
+            }
+        }
         for effect in effects {
             writeln!(text, "{}", describe(&effect)).expect("memory");
             match effect {

@@ -31,6 +31,11 @@ impl World {
     /// Asks for an index.
     pub(crate) fn read(&mut self, slot: usize, reading: Reading) {
         let Some(life) = &mut self.seats[slot].life else { return };
+        if let Some(from) = life.node.alone_from().filter(|from| *from <= life.applied) {
+            life.unapplied.push((from, reading));
+            self.serve_applied(slot);
+            return;
+        }
         let token = life.next_token;
         life.next_token += 1;
         life.reads.insert(token, reading);
