@@ -14,6 +14,7 @@ use std::time::Duration;
 use ketch_api::{ConnectionConfig, Edge};
 use tokio::sync::{mpsc, watch};
 
+use crate::desk;
 use crate::listen::{Incoming, Listening, SocketFile};
 use crate::member::Member;
 use admission::{Room, admit};
@@ -47,6 +48,7 @@ impl Lanes {
     /// Starts `count` lanes that answer by `edge`.
     pub(crate) fn start(
         count: usize,
+        member: &Arc<Member>,
         edge: &Arc<Edge<Member>>,
         connection: &ConnectionConfig,
     ) -> io::Result<Self> {
@@ -59,14 +61,19 @@ impl Lanes {
         for number in 0..count {
             let (handoff, arrivals) = mpsc::channel(HANDED_CONNECTIONS);
             let (edge, stop) = (Arc::clone(edge), lanes.stop.subscribe());
+            let member = Arc::clone(member);
             let room = Room { edge, config: connection.clone(), stop };
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .global_queue_interval(ANSWERS_FIRST)
                 .build()?;
-            let thread = std::thread::Builder::new()
-                .name(format!("lane-{number}"))
-                .spawn(move || runtime.block_on(lane(arrivals, room)))?;
+            let thread =
+                std::thread::Builder::new().name(format!("lane-{number}")).spawn(move || {
+                    runtime.block_on(async {
+                        desk::open(number, &member);
+                        lane(arrivals, room).await;
+                    });
+                })?;
             lanes.handoff.push(handoff);
             lanes.threads.push(thread);
         }

@@ -2,7 +2,8 @@
 //!
 //! One lock and one wake-up a batch; a sender wakes the receiver only if it sleeps. A receiver that
 //! has nothing to do with some letters for now says so by sleeping patiently: those that are marked
-//! patient then gather until something else wakes it, or until they are too many.
+//! patient then gather until something else wakes it, or until they are too many. A sender that will
+//! see to its letters itself puts them in quietly, and wakes nobody.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -124,6 +125,24 @@ impl<T> Sender<T> {
         self.put(&mut state, letter);
     }
 
+    /// As [`Sender::send_above_limit`], but wakes nobody: whoever calls this sees to it that the
+    /// letter is taken.
+    pub(crate) fn send_quietly_above_limit(&self, letter: T) {
+        let mut state = self.0.state.lock();
+        if !state.closed {
+            state.queue.push_back(letter);
+        }
+    }
+
+    /// Puts letters in while there is room, and wakes nobody, as
+    /// [`Sender::send_quietly_above_limit`]. Those that did not fit are left in `letters`.
+    pub(crate) fn try_send_quietly(&self, letters: &mut Vec<T>) {
+        let mut state = self.0.state.lock();
+        let room = self.0.limit.saturating_sub(state.queue.len());
+        let room = if state.closed { 0 } else { room.min(letters.len()) };
+        state.queue.extend(letters.drain(..room));
+    }
+
     /// Whether the receiver is gone.
     pub(crate) fn is_closed(&self) -> bool {
         self.0.state.lock().closed
@@ -168,19 +187,52 @@ impl<T> Receiver<T> {
     /// Moves all letters to `into`; waits for the first one until `deadline` (`None`: for ever).
     /// Nothing comes without a deadline only when every sender is gone.
     pub(crate) fn receive(&self, into: &mut Vec<T>, deadline: Option<Instant>) {
-        self.sleep(into, deadline, false);
+        let mut state = self.when_some(deadline, false);
+        self.empty(&mut state, into);
     }
 
-    /// As [`Receiver::receive`], but patient letters alone do not end the sleep before the deadline
-    /// unless they become many.
-    pub(crate) fn receive_patiently(&self, into: &mut Vec<T>, deadline: Option<Instant>) {
-        self.sleep(into, deadline, true);
+    /// Waits for letters and leaves them in the box. Patient ones alone do not end the sleep before
+    /// the deadline unless they become many. Ends at once when the box is closed.
+    pub(crate) fn wait_patiently(&self, deadline: Instant) {
+        drop(self.when_some(Some(deadline), true));
     }
 
-    fn sleep(&self, into: &mut Vec<T>, deadline: Option<Instant>, is_patient: bool) {
+    /// Moves the letters that are there to `into`; whether there were any.
+    pub(crate) fn take(&self, into: &mut Vec<T>) -> bool {
+        let mut state = self.0.state.lock();
+        let some = !state.queue.is_empty();
+        self.empty(&mut state, into);
+        some
+    }
+
+    /// Whether no letter waits.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.state.lock().queue.is_empty()
+    }
+
+    /// Wakes whoever waits for letters, if there are any.
+    pub(crate) fn wake(&self) {
+        let mut state = self.0.state.lock();
+        if state.receiver_sleeps && !state.queue.is_empty() {
+            state.receiver_sleeps = false;
+            self.0.arrived.notify_one();
+        }
+    }
+
+    /// Takes no more letters and throws away those that wait.
+    pub(crate) fn close(&self) {
+        let mut state = self.0.state.lock();
+        state.closed = true;
+        state.queue.clear();
+        self.0.emptied.notify_all();
+        self.0.arrived.notify_all();
+    }
+
+    /// Waits for letters, until `deadline` at most.
+    fn when_some(&self, deadline: Option<Instant>, is_patient: bool) -> MutexGuard<'_, State<T>> {
         let mut state = self.0.state.lock();
         state.receiver_is_patient = is_patient;
-        while state.queue.is_empty() && state.senders > 0 {
+        while state.queue.is_empty() && state.senders > 0 && !state.closed {
             state.receiver_sleeps = true;
             match deadline {
                 None => self.0.arrived.wait(&mut state),
@@ -193,6 +245,10 @@ impl<T> Receiver<T> {
         }
         state.receiver_sleeps = false;
         state.receiver_is_patient = false;
+        state
+    }
+
+    fn empty(&self, state: &mut State<T>, into: &mut Vec<T>) {
         into.extend(state.queue.drain(..));
         if state.senders_wait > 0 {
             self.0.emptied.notify_all();
@@ -207,10 +263,7 @@ impl<T> Receiver<T> {
 
 impl<T> Drop for Receiver<T> {
     fn drop(&mut self) {
-        let mut state = self.0.state.lock();
-        state.closed = true;
-        state.queue.clear();
-        self.0.emptied.notify_all();
+        self.close();
     }
 }
 
@@ -260,7 +313,8 @@ mod tests {
         let (sender, receiver) = mailbox(8);
         let reader = std::thread::spawn(move || {
             let mut got = Vec::new();
-            receiver.receive_patiently(&mut got, None);
+            receiver.wait_patiently(Instant::now() + Duration::from_secs(60));
+            receiver.take(&mut got);
             got
         });
         while !sender.0.state.lock().receiver_sleeps {
@@ -277,7 +331,8 @@ mod tests {
         let (sender, receiver) = mailbox(1000);
         let reader = std::thread::spawn(move || {
             let mut got = Vec::new();
-            receiver.receive_patiently(&mut got, None);
+            receiver.wait_patiently(Instant::now() + Duration::from_secs(60));
+            receiver.take(&mut got);
             got.len()
         });
         while !sender.0.state.lock().receiver_sleeps {
@@ -285,6 +340,24 @@ mod tests {
         }
         (0..=PATIENT_LETTERS).for_each(|n| sender.send_patiently_above_limit(n));
         assert!(reader.join().unwrap() >= PATIENT_LETTERS);
+    }
+
+    #[test]
+    fn quiet_letters_wake_nobody() {
+        let (sender, receiver) = mailbox(3);
+        sender.send_quietly_above_limit(1);
+        let mut letters = vec![2, 3, 4];
+        sender.try_send_quietly(&mut letters);
+        assert_eq!(letters, [4]);
+        let mut got = Vec::new();
+        assert!(!receiver.is_empty());
+        assert!(receiver.take(&mut got));
+        assert_eq!(got, [1, 2, 3]);
+        assert!(!receiver.take(&mut got));
+        receiver.close();
+        sender.try_send_quietly(&mut letters);
+        assert_eq!(letters, [4]);
+        receiver.wait_patiently(Instant::now() + Duration::from_secs(60));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod background;
 mod config;
+mod desk;
 mod exit;
 mod lanes;
 mod listen;

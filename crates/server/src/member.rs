@@ -35,13 +35,14 @@ use ketch_proto::etcdserverpb::{
 use prost::Message;
 use tokio::sync::watch as latest;
 
+use crate::desk;
 use crate::exit::Exit;
 use crate::mailbox::Sender;
 use crate::metrics::{Counters, add};
 use crate::passwords::Passwords;
 use crate::progress::Progress;
 use crate::read_gate::ReadGate;
-use crate::threads::{BackendJob, NodeTask, WatchJob};
+use crate::threads::{BackendJob, NodeTask, Turns, WatchJob};
 use crate::tokens::Tokens;
 use crate::waiters::Waiters;
 
@@ -51,6 +52,7 @@ pub(crate) struct Member {
     pub(crate) cluster: ClusterId,
     pub(crate) options: Options,
     pub(crate) node: Sender<NodeTask>,
+    pub(crate) turns: Arc<Turns>,
     pub(crate) backend_jobs: Sender<BackendJob>,
     pub(crate) watch_jobs: Sender<WatchJob>,
     pub(crate) backend: Backend,
@@ -154,10 +156,8 @@ impl Member {
         if data.len() > self.options.request_bytes_max {
             return Err(Code::RequestTooLarge);
         }
-        let outcome = self.waiters.register(id);
-        if self.node.try_send(Event::Propose { id, data }.into()).is_err() {
-            self.waiters.answer(id, Err(Code::RequestTooManyRequests));
-        }
+        let outcome = self.waiters.register(id, since, desk::lane());
+        self.send_proposal(id, data);
         let outcome = outcome.await.unwrap_or(Err(Code::Stopped));
         let outcome = outcome.map_err(|code| self.why_late(code, since));
         self.counters.requests.note_since(op, &outcome, since);
@@ -189,7 +189,7 @@ impl Member {
         let since = std::time::Instant::now();
         let id = self.request_ids.next();
         request.header = Some(self.header_of_root(id));
-        let outcome = self.waiters.register(id);
+        let outcome = self.waiters.register(id, since, None);
         let data = request.encode_to_vec().into();
         if self.node.try_send(NodeTask::AsLeader { term, id, data }).is_err() {
             self.waiters.answer(id, Err(Code::RequestTooManyRequests));

@@ -23,7 +23,7 @@ pub(crate) use apply::{ApplyThread, Sinks};
 pub(crate) use backend::{BackendThread, Pressure};
 pub(crate) use compactor::{CompactorThread, Wake};
 pub(crate) use log::{LogThread, STOP as STOP_LOG, prepare as prepare_segments};
-pub(crate) use node::{ApplyTask, NodeThread};
+pub(crate) use node::{ApplyTask, Turn, Turns};
 pub(crate) use peers::{Peers, Place, SnapshotSender};
 pub(crate) use standing::Standing;
 pub(crate) use watch::WatchThread;

@@ -165,7 +165,7 @@ impl Member {
             node_id: Some(member.0),
             context,
         };
-        let outcome = self.waiters.register(id);
+        let outcome = self.waiters.register(id, since, None);
         if self.node.try_send(Event::ProposeChange { id, change }.into()).is_err() {
             self.waiters.answer(id, Err(Code::RequestTooManyRequests));
         }

@@ -32,9 +32,8 @@ use crate::read_gate::ReadGate;
 use crate::reload::Reload;
 use crate::security::Security;
 use crate::threads::{
-    ApplyTask, ApplyThread, BackendJob, BackendThread, CompactorThread, LogThread, NodeTask,
-    NodeThread, Peers, Place, Pressure, Sinks, Standing, Wake, WatchJob, WatchThread,
-    prepare_segments,
+    ApplyTask, ApplyThread, BackendJob, BackendThread, CompactorThread, LogThread, NodeTask, Peers,
+    Place, Pressure, Sinks, Standing, Turn, Turns, Wake, WatchJob, WatchThread, prepare_segments,
 };
 use crate::tokens::Tokens;
 use crate::waiters::Waiters;
@@ -53,7 +52,6 @@ pub(super) struct CoreThreads {
 
 /// The receiving ends, until the threads take them.
 struct Boxes {
-    node_tasks: Receiver<NodeTask>,
     log_jobs: Receiver<LogJob>,
     tasks: Receiver<ApplyTask>,
     backend_jobs: Receiver<BackendJob>,
@@ -75,10 +73,10 @@ pub(super) fn assemble(
     let (backend_box, backend_jobs) = mailbox(limits::WORKER_MAILBOX_JOBS);
     let (watch_box, watch_jobs) = mailbox(limits::NODE_MAILBOX_EVENTS);
     let (compactor, wake) = mailbox(1);
-    let boxes = Boxes { node_tasks, log_jobs, tasks, backend_jobs, watch_jobs, wake };
+    let boxes = Boxes { log_jobs, tasks, backend_jobs, watch_jobs, wake };
     let (finished, compacted) =
         tokio::sync::watch::channel(storage.machine.reader().finished_compaction());
-    let letters = Letters { node: node_box, backend: backend_box, watch: watch_box };
+    let letters = Letters { node: node_box, node_tasks, backend: backend_box, watch: watch_box };
     let auth = auth_parts(&config, &storage)?;
     let member = member(&config, &storage, letters, compacted, exit, auth);
     let is_restart = storage.machine.applied().0 != Index(0);
@@ -99,8 +97,7 @@ pub(super) fn assemble(
     let (node_thread, core_threads) = threads.spawn(storage, boxes, finished)?;
     let reload = Reload::new(security, &member);
     let edge = Edge::new(Arc::clone(&member), edge_config(&config));
-    let count = std::thread::available_parallelism().map_or(1, usize::from);
-    let lanes = Lanes::start(count, &edge, &connection_config(&config))?;
+    let lanes = Lanes::start(lanes(), &member, &edge, &connection_config(&config))?;
     let background = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .thread_name("background")
@@ -126,6 +123,7 @@ pub(super) fn assemble(
 /// The mailboxes that the member itself posts to.
 struct Letters {
     node: Sender<NodeTask>,
+    node_tasks: Receiver<NodeTask>,
     backend: Sender<BackendJob>,
     watch: Sender<WatchJob>,
 }
@@ -183,13 +181,14 @@ fn member(
         audit: auth.audit,
         shared: machine.shared(),
         request_ids: RequestIds::new(storage.member, unix_ms()),
-        waiters: Arc::new(Waiters::new(request_timeout(config))),
+        waiters: Arc::new(Waiters::new(request_timeout(config), lanes())),
         reads: Arc::new(ReadGate::new(letters.node.clone())),
         progress: Arc::new(progress),
         counters: Arc::new(Counters::new(config.metrics_extensive)),
         compacted,
         clock: Clock::start(),
         node: letters.node,
+        turns: Arc::new(Turns::new(letters.node_tasks)),
         links: OnceLock::new(),
         exit,
     })
@@ -255,8 +254,8 @@ impl Threads<'_> {
             standing,
         };
         let log = self.log_thread(storage.started.writer, boxes.log_jobs)?;
-        let node =
-            self.node_thread(storage.started.restored, storage.started.marked, boxes.node_tasks)?;
+        let turn = self.turn(storage.started.restored, storage.started.marked)?;
+        let turns = Arc::clone(&member.turns);
         let core = CoreThreads {
             watch: spawn("watch", move || watch.run())?,
             compactor: spawn("compactor", move || compactor.run())?,
@@ -264,7 +263,7 @@ impl Threads<'_> {
             apply: spawn("apply", move || apply.run())?,
             log: spawn("log", move || log.run())?,
         };
-        Ok((spawn("node", move || node.run())?, core))
+        Ok((spawn("node", move || turns.run(turn))?, core))
     }
 
     fn sinks(&self, pressure: Arc<Pressure>) -> Sinks {
@@ -291,15 +290,11 @@ impl Threads<'_> {
         spawn("log-prepare", move || prepare_segments(&ahead, &wanted))?;
         let member = self.member;
         let (node, counters) = (member.node.clone(), Arc::clone(&member.counters));
-        Ok(LogThread { worker, preparer, jobs, node, counters, prepare })
+        let turns = Arc::clone(&member.turns);
+        Ok(LogThread { worker, preparer, jobs, node, turns, counters, prepare })
     }
 
-    fn node_thread(
-        &self,
-        restored: ketch_raft::Restored,
-        marked: Index,
-        tasks: Receiver<NodeTask>,
-    ) -> Result<NodeThread> {
+    fn turn(&self, restored: ketch_raft::Restored, marked: Index) -> Result<Turn> {
         let (config, member) = (self.config, self.member);
         let election_ticks = u32::try_from(config.election_ms / config.heartbeat_ms)?;
         let raft = RaftConfig {
@@ -321,9 +316,8 @@ impl Threads<'_> {
         if config.election_tick_advance && !member.progress.has_others() {
             node.advance(election_ticks.saturating_sub(1));
         }
-        Ok(NodeThread {
+        Ok(Turn {
             node,
-            tasks,
             links: self.peers.links.clone(),
             snapshots: self.peers.snapshots.clone(),
             log: self.log.clone(),
@@ -333,12 +327,20 @@ impl Threads<'_> {
             progress: Arc::clone(&member.progress),
             counters: Arc::clone(&member.counters),
             heartbeat: Duration::from_millis(config.heartbeat_ms),
+            taken: Vec::new(),
+            effects: Vec::new(),
+            stopped: false,
         })
     }
 }
 
 fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
     Ok(std::thread::Builder::new().name(name.to_owned()).spawn(run)?)
+}
+
+/// One for each core.
+fn lanes() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// How long a request may take: five seconds and two elections, as in etcd.

@@ -176,14 +176,17 @@ impl Sinks {
         if let Some(last) = done.last() {
             self.progress.set_applied(last.index.0);
         }
-        let (changes, others): (Vec<_>, Vec<_>) =
-            done.into_iter().partition(|applied| applied.change.is_some());
-        for applied in others {
-            if let Some(id) = applied.request {
-                self.waiters.answer(id, applied.result);
+        let mut changes = Vec::new();
+        let answers = done.into_iter().filter_map(|applied| {
+            let answer = (applied.request?, applied.result);
+            if applied.change.is_none() {
+                return Some(answer);
             }
-        }
-        changes.into_iter().filter_map(|applied| Some((applied.request?, applied.result))).collect()
+            changes.push(answer);
+            None
+        });
+        self.waiters.answer_all(answers);
+        changes
     }
 
     fn note_end(&self, op: &'static str, is_ok: bool, since: Instant) -> Instant {

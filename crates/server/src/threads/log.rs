@@ -7,7 +7,7 @@ use std::time::Instant;
 use ketch_node::{LogJob, LogWorker};
 use ketch_wal::Preparer;
 
-use super::{NodeTask, fatal};
+use super::{NodeTask, Turns, fatal};
 use crate::mailbox::{Receiver, Sender};
 use crate::metrics::{Counters, observe};
 
@@ -17,6 +17,7 @@ pub(crate) struct LogThread {
     pub(crate) preparer: Preparer,
     pub(crate) jobs: Receiver<LogJob>,
     pub(crate) node: Sender<NodeTask>,
+    pub(crate) turns: Arc<Turns>,
     pub(crate) counters: Arc<Counters>,
     /// Wakes who prepares the next segment.
     pub(crate) prepare: Sender<()>,
@@ -52,8 +53,11 @@ impl LogThread {
                     let _ = self.prepare.try_send(());
                 }
                 for event in events {
-                    self.node.send_above_limit(event.into());
+                    self.node.send_quietly_above_limit(event.into());
                 }
+                // Here rather than on the node thread: what waits for this sync needs no thread
+                // woken that does nothing but wake others.
+                self.turns.take();
             }
             if stop {
                 return;

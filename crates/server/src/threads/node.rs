@@ -1,4 +1,9 @@
-//! The node thread: owns raft, turns events into effects, never blocks.
+//! The node: raft, its turns, and the thread that takes one when nobody else does.
+//!
+//! A turn takes all letters that wait, hands them to raft and begins what raft asks for; it never
+//! blocks. Any thread may take it, one at a time: a lane with proposals and the log thread with
+//! what is durable do so themselves, which spares each write two wake-ups. The node thread takes
+//! the turns of everyone else, and the ticks.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -7,6 +12,7 @@ use ketch_base::Code;
 use ketch_node::{ApplyJob, Effect, Event, LogJob, Node, Role};
 use ketch_peer::Links;
 use ketch_raft_proto::raftpb::SnapshotMetadata;
+use parking_lot::Mutex;
 
 use super::{NodeTask, SnapshotSender, fatal};
 use crate::mailbox::{Receiver, Sender};
@@ -15,10 +21,20 @@ use crate::progress::Progress;
 use crate::read_gate::ReadGate;
 use crate::waiters::Waiters;
 
-/// The owner of the node.
-pub(crate) struct NodeThread {
+/// Turns a thread takes one after the other on behalf of others before it leaves the next to the
+/// node thread.
+const TURNS: usize = 4;
+
+/// The right to take a turn of the node, and the letters for it.
+pub(crate) struct Turns {
+    tasks: Receiver<NodeTask>,
+    /// From the start of the node to its end.
+    turn: Mutex<Option<Turn>>,
+}
+
+/// The node and where its effects go.
+pub(crate) struct Turn {
     pub(crate) node: Node,
-    pub(crate) tasks: Receiver<NodeTask>,
     pub(crate) log: Sender<LogJob>,
     pub(crate) apply: Sender<ApplyTask>,
     pub(crate) links: Links,
@@ -29,6 +45,12 @@ pub(crate) struct NodeThread {
     pub(crate) counters: Arc<Counters>,
     /// One Raft tick.
     pub(crate) heartbeat: Duration,
+    /// Letters of this turn; kept for its room.
+    pub(crate) taken: Vec<NodeTask>,
+    /// What they came to; kept for its room.
+    pub(crate) effects: Vec<Effect>,
+    /// [`Event::Stop`] was carried out.
+    pub(crate) stopped: bool,
 }
 
 /// What the apply thread is told.
@@ -43,37 +65,88 @@ pub(crate) enum ApplyTask {
     Stop,
 }
 
-impl NodeThread {
-    /// Runs until `Event::Stop` was carried out.
-    pub(crate) fn run(mut self) {
-        let mut tasks = Vec::new();
-        let mut effects = Vec::new();
-        let mut next_tick = Instant::now() + self.heartbeat;
+impl Turns {
+    /// For the node behind this mailbox, which has not started yet.
+    pub(crate) fn new(tasks: Receiver<NodeTask>) -> Self {
+        Self { tasks, turn: Mutex::default() }
+    }
+
+    /// Runs the node until `Event::Stop` was carried out.
+    pub(crate) fn run(&self, mut turn: Turn) {
+        let heartbeat = turn.heartbeat;
         // What recovery and a sole voter's election made due.
-        self.node.flush(&mut effects);
+        turn.finish();
+        *self.turn.lock() = Some(turn);
+        let mut next_tick = Instant::now() + heartbeat;
         loop {
-            for effect in effects.drain(..) {
-                if matches!(effect, Effect::Stopped) {
-                    return;
-                }
-                self.carry_out(effect);
-            }
-            self.tasks.receive_patiently(&mut tasks, Some(next_tick));
-            for task in tasks.drain(..) {
-                self.take(task, &mut effects);
-            }
+            self.tasks.wait_patiently(next_tick);
+            let mut place = self.turn.lock();
+            let Some(turn) = place.as_mut() else { return };
+            turn.take(&self.tasks);
             let now = Instant::now();
             if now >= next_tick {
-                self.tick(now - next_tick, &mut effects);
-                next_tick += self.heartbeat;
+                turn.tick(now - next_tick);
+                next_tick += heartbeat;
                 // A thread that slept too long must not make up for it in a burst of ticks.
                 next_tick = next_tick.max(now);
             }
-            self.node.flush(&mut effects);
+            turn.finish();
+            if turn.stopped {
+                *place = None;
+                self.tasks.close();
+                return;
+            }
         }
     }
 
-    fn take(&mut self, task: NodeTask, effects: &mut Vec<Effect>) {
+    /// Sees to letters that were put in quietly: takes a turn, unless another thread is at it, which
+    /// looks again when it is done.
+    pub(crate) fn take(&self) {
+        for _ in 0..TURNS {
+            let Some(mut place) = self.turn.try_lock() else { return };
+            let Some(turn) = place.as_mut().filter(|turn| !turn.stopped) else { return };
+            if turn.take(&self.tasks) {
+                turn.finish();
+            }
+            if turn.stopped {
+                // Ends the thread's sleep, and with it the thread.
+                self.tasks.close();
+                return;
+            }
+            // Given back before the look: whoever found it taken has put its letter in before.
+            drop(place);
+            if self.tasks.is_empty() {
+                return;
+            }
+        }
+        self.tasks.wake();
+    }
+}
+
+impl Turn {
+    /// Hands the letters that wait to the node; whether there were any.
+    fn take(&mut self, tasks: &Receiver<NodeTask>) -> bool {
+        let mut taken = std::mem::take(&mut self.taken);
+        let some = tasks.take(&mut taken);
+        for task in taken.drain(..) {
+            self.hand_over(task);
+        }
+        self.taken = taken;
+        some
+    }
+
+    /// Begins all that the node asks for.
+    fn finish(&mut self) {
+        self.node.flush(&mut self.effects);
+        let mut effects = std::mem::take(&mut self.effects);
+        for effect in effects.drain(..) {
+            self.carry_out(effect);
+        }
+        self.effects = effects;
+    }
+
+    fn hand_over(&mut self, task: NodeTask) {
+        let effects = &mut self.effects;
         match task {
             NodeTask::Event(event) => self.node.handle(event, effects),
             NodeTask::AsLeader { term, id, data } => {
@@ -88,8 +161,8 @@ impl NodeThread {
         }
     }
 
-    fn tick(&mut self, late: Duration, effects: &mut Vec<Effect>) {
-        self.node.handle(Event::Tick, effects);
+    fn tick(&mut self, late: Duration) {
+        self.node.handle(Event::Tick, &mut self.effects);
         self.progress.set_peers(self.node.peers());
         if late > self.heartbeat && self.progress.is_leader() && self.progress.has_others() {
             add(&self.counters.late_heartbeats, 1);
@@ -100,7 +173,7 @@ impl NodeThread {
         }
     }
 
-    fn carry_out(&self, effect: Effect) {
+    fn carry_out(&mut self, effect: Effect) {
         match effect {
             Effect::Append(job) => self.log.send_above_limit(job),
             Effect::Apply(job) => {
@@ -133,7 +206,7 @@ impl NodeThread {
             Effect::Install(metadata) => {
                 self.apply.send_above_limit(ApplyTask::Install(metadata));
             }
-            Effect::Stopped => {}
+            Effect::Stopped => self.stopped = true,
         }
     }
 }
