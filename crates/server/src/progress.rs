@@ -5,13 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
 
-use ketch_base::Code;
+use ketch_base::{Code, Index};
 use ketch_node::PeerStatus;
 use parking_lot::Mutex;
 use tokio::sync::{oneshot, watch};
 
 /// Terms and indexes as the node and apply threads publish them.
-#[derive(Default)]
 pub(crate) struct Progress {
     term: AtomicU64,
     leader: AtomicU64,
@@ -21,6 +20,8 @@ pub(crate) struct Progress {
     leader_changes: AtomicU64,
     committed: AtomicU64,
     applied: AtomicU64,
+    /// While this member is alone in charge: what has to be applied for that. Else [`NEVER`].
+    alone_from: AtomicU64,
     is_learner: AtomicBool,
     has_others: AtomicBool,
     /// How this leader sees the members, once a tick; empty elsewhere.
@@ -29,6 +30,9 @@ pub(crate) struct Progress {
     sleepers: AtomicUsize,
     asleep: Mutex<BTreeMap<u64, Vec<Wake>>>,
 }
+
+/// No entry has this index.
+const NEVER: u64 = u64::MAX;
 
 /// Who leads.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -45,6 +49,26 @@ pub(crate) struct Leadership {
 
 /// How a sleeper is woken.
 pub(crate) type Wake = oneshot::Sender<Result<(), Code>>;
+
+impl Default for Progress {
+    fn default() -> Self {
+        Self {
+            term: AtomicU64::default(),
+            leader: AtomicU64::default(),
+            is_leader: AtomicBool::default(),
+            leadership: watch::Sender::default(),
+            leader_changes: AtomicU64::default(),
+            committed: AtomicU64::default(),
+            applied: AtomicU64::default(),
+            alone_from: AtomicU64::new(NEVER),
+            is_learner: AtomicBool::default(),
+            has_others: AtomicBool::default(),
+            peers: Mutex::default(),
+            sleepers: AtomicUsize::default(),
+            asleep: Mutex::default(),
+        }
+    }
+}
 
 impl Progress {
     /// The current term.
@@ -80,6 +104,20 @@ impl Progress {
     /// The newest applied index.
     pub(crate) fn applied(&self) -> u64 {
         self.applied.load(Ordering::Acquire)
+    }
+
+    /// Whether all that was ever acknowledged is applied here: this member leads a cluster of its
+    /// own, so whatever is acknowledged is applied here first.
+    pub(crate) fn is_newest(&self) -> bool {
+        self.applied() >= self.alone_from.load(Ordering::SeqCst)
+    }
+
+    /// The node took a turn; see [`ketch_node::Node::alone_from`].
+    pub(crate) fn set_alone_from(&self, index: Option<Index>) {
+        let index = index.map_or(NEVER, |index| index.0);
+        if self.alone_from.load(Ordering::Relaxed) != index {
+            self.alone_from.store(index, Ordering::SeqCst);
+        }
     }
 
     /// Whether this member receives the log without a vote.
@@ -170,6 +208,19 @@ impl Progress {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_is_alone_knows_what_is_newest() {
+        let progress = Progress::default();
+        progress.set_applied(7);
+        assert!(!progress.is_newest());
+        progress.set_alone_from(Some(Index(8)));
+        assert!(!progress.is_newest());
+        progress.set_applied(8);
+        assert!(progress.is_newest());
+        progress.set_alone_from(None);
+        assert!(!progress.is_newest());
+    }
 
     #[test]
     fn sleepers_wake_at_their_index() {

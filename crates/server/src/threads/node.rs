@@ -138,6 +138,8 @@ impl Turn {
     /// Begins all that the node asks for.
     fn finish(&mut self) {
         self.node.flush(&mut self.effects);
+        // First: a message of this turn may be what lets another member acknowledge a write.
+        self.progress.set_alone_from(self.node.alone_from());
         let mut effects = std::mem::take(&mut self.effects);
         for effect in effects.drain(..) {
             self.carry_out(effect);
