@@ -62,6 +62,31 @@ impl Kv for Member {
     }
 
     async fn txn(&self, pass: Pass, request: TxnRequest) -> Result<TxnResponse, Code> {
+        // Boxed: the edge has one task for all calls, which is as large as the largest of them.
+        Box::pin(self.transact(pass, request)).await
+    }
+
+    async fn compact(
+        &self,
+        pass: Pass,
+        request: CompactionRequest,
+    ) -> Result<CompactionResponse, Code> {
+        let (revision, physical) = (request.revision, request.physical);
+        let request = InternalRaftRequest { compaction: Some(request), ..Default::default() };
+        let Answer::Compaction(mut response) = self.propose_by(&pass, request).await? else {
+            return Err(unexpected());
+        };
+        if physical {
+            let mut gone = self.compacted.clone();
+            gone.wait_for(|done| *done >= revision).await.map_err(|_| Code::Stopped)?;
+        }
+        response.header = Some(self.complete(response.header));
+        Ok(response)
+    }
+}
+
+impl Member {
+    async fn transact(&self, pass: Pass, request: TxnRequest) -> Result<TxnResponse, Code> {
         let since = Instant::now();
         if reads_only(&request) {
             if !serializable(&request) && !pass.is_linearized {
@@ -86,26 +111,6 @@ impl Kv for Member {
         }
     }
 
-    async fn compact(
-        &self,
-        pass: Pass,
-        request: CompactionRequest,
-    ) -> Result<CompactionResponse, Code> {
-        let (revision, physical) = (request.revision, request.physical);
-        let request = InternalRaftRequest { compaction: Some(request), ..Default::default() };
-        let Answer::Compaction(mut response) = self.propose_by(&pass, request).await? else {
-            return Err(unexpected());
-        };
-        if physical {
-            let mut gone = self.compacted.clone();
-            gone.wait_for(|done| *done >= revision).await.map_err(|_| Code::Stopped)?;
-        }
-        response.header = Some(self.complete(response.header));
-        Ok(response)
-    }
-}
-
-impl Member {
     /// Plans a range on this member's own state.
     pub(crate) fn plan(&self, request: &RangeRequest) -> Result<RangeReply, Code> {
         let since = Instant::now();
