@@ -134,12 +134,12 @@ impl Child {
 
 /// Place of the child whose subtree would hold `key`.
 pub(crate) fn child_of(children: &[Child], key: &[u8]) -> usize {
-    children.partition_point(|child| child.first.as_slice() <= key).saturating_sub(1)
+    children.partition_point(|child| child.first.order(key).is_le()).saturating_sub(1)
 }
 
 /// Place of a key in a leaf, or where it would go.
 pub(crate) fn entry_of(entries: &[Entry], key: &[u8]) -> Result<usize, usize> {
-    entries.binary_search_by(|entry| entry.key.as_slice().cmp(key))
+    entries.binary_search_by(|entry| entry.key.order(key))
 }
 
 /// Puts an entry in its place; the right part if the leaf had to be split.
