@@ -13,11 +13,11 @@ use std::path::PathBuf;
 use std::sync::mpsc::SyncSender;
 
 use bytes::Bytes;
-use ketch_api::ports::{WatchCommand, WatchOutput};
+use ketch_api::ports::WatchCommand;
 use ketch_base::{Code, RequestId};
 use ketch_mvcc::Committed;
 use ketch_node::Event;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
 pub(crate) use apply::{ApplyThread, Sinks};
 pub(crate) use backend::{BackendThread, Pressure};
@@ -26,7 +26,7 @@ pub(crate) use log::{LogThread, STOP as STOP_LOG, prepare as prepare_segments};
 pub(crate) use node::{ApplyTask, Turn, Turns};
 pub(crate) use peers::{Peers, Place, SnapshotSender};
 pub(crate) use standing::Standing;
-pub(crate) use watch::WatchThread;
+pub(crate) use watch::{Courier, Credit, Outlet, WatchThread};
 
 /// What the node thread is told.
 pub(crate) enum NodeTask {
@@ -79,8 +79,8 @@ pub(crate) enum WatchJob {
     Open {
         /// Of the stream, never used again.
         number: u64,
-        /// Where batches go, one for each credit.
-        outputs: mpsc::Sender<Vec<WatchOutput>>,
+        /// Where they go.
+        outlet: Outlet,
     },
     /// A client's command.
     Command {
@@ -89,7 +89,7 @@ pub(crate) enum WatchJob {
         /// What it wants.
         command: WatchCommand,
     },
-    /// The client took what it was sent; one more batch may follow.
+    /// The client took what it was sent, and there is more for it.
     Credit {
         /// The stream.
         number: u64,

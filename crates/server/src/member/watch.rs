@@ -1,12 +1,14 @@
 //! The lanes' end of the watch thread: commands go in by mailbox, outputs come by credit.
 
+use std::sync::Arc;
+
 use ketch_api::ports::{Watch, WatchCommand, WatchLink, WatchOutput};
 use ketch_base::Code;
 use tokio::sync::mpsc;
 
 use super::Member;
 use crate::mailbox::Sender;
-use crate::threads::WatchJob;
+use crate::threads::{Courier, Credit, Outlet, WatchJob};
 
 /// Batches of outputs that may wait for a stream: one in its hands, none behind.
 const OUTPUT_BATCHES: usize = 1;
@@ -18,8 +20,10 @@ impl Watch for Member {
         let (outputs, receiver) = mpsc::channel(OUTPUT_BATCHES);
         let number = self.counters.next_stream();
         let jobs = self.watch_jobs.clone();
-        post(&jobs, WatchJob::Open { number, outputs }).await;
-        Ok(Link { number, jobs, outputs: receiver, waiting: false })
+        let credit = Arc::new(Credit::default());
+        let outlet = Outlet { outputs, credit: Arc::clone(&credit), courier: Courier::here() };
+        post(&jobs, WatchJob::Open { number, outlet }).await;
+        Ok(Link { number, jobs, outputs: receiver, credit, waiting: false })
     }
 }
 
@@ -28,6 +32,7 @@ pub(crate) struct Link {
     number: u64,
     jobs: Sender<WatchJob>,
     outputs: mpsc::Receiver<Vec<WatchOutput>>,
+    credit: Arc<Credit>,
     /// A credit was given and not yet used.
     waiting: bool,
 }
@@ -43,7 +48,10 @@ impl WatchLink for Link {
 
     async fn next(&mut self) -> Result<Vec<WatchOutput>, Code> {
         if !self.waiting {
-            post(&self.jobs, WatchJob::Credit { number: self.number }).await;
+            if self.credit.give() {
+                // Must arrive, or the stream waits for ever; it is the only one of the stream.
+                self.jobs.send_above_limit(WatchJob::Credit { number: self.number });
+            }
             self.waiting = true;
         }
         let batch = self.outputs.recv().await.ok_or(Code::Stopped)?;

@@ -1,11 +1,15 @@
 //! The watch thread: owns the hub, matches commits with watchers, and fills streams that have
 //! credit. It never waits for a client.
 
+mod courier;
+mod credit;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use ketch_api::ports::{WatchCommand, WatchOutput};
 use ketch_base::limits;
 use ketch_mvcc::watch::{Create, Hub, Output, StreamId};
@@ -14,6 +18,9 @@ use tokio::sync::mpsc;
 use super::{WatchJob, fatal};
 use crate::mailbox::Receiver;
 use crate::metrics::{Counters, add};
+
+pub(crate) use courier::{Courier, Parcel};
+pub(crate) use credit::Credit;
 
 /// Rest between two rounds for watchers that catch up, when commits are waiting.
 const CATCH_UP_ROUND: Duration = Duration::from_millis(1);
@@ -31,16 +38,39 @@ pub(crate) struct WatchThread {
     pub(crate) counters: Arc<Counters>,
 }
 
+/// A stream's end in its lane.
+pub(crate) struct Outlet {
+    /// Where batches go, one for each credit.
+    pub(crate) outputs: mpsc::Sender<Vec<WatchOutput>>,
+    pub(crate) credit: Arc<Credit>,
+    /// Who brings them.
+    pub(crate) courier: Courier,
+}
+
 struct Stream {
     id: StreamId,
-    outputs: mpsc::Sender<Vec<WatchOutput>>,
-    credit: bool,
+    outlet: Outlet,
 }
 
 #[derive(Default)]
 struct Streams {
     by_number: BTreeMap<u64, Stream>,
     numbers: BTreeMap<StreamId, u64>,
+    /// What is ready for the streams of each lane.
+    outgoing: BTreeMap<u64, (Courier, Vec<Parcel>)>,
+}
+
+impl Streams {
+    fn load(&mut self, courier: &Courier, parcel: Parcel) {
+        let fresh = || (courier.clone(), Vec::new());
+        self.outgoing.entry(courier.number).or_insert_with(fresh).1.push(parcel);
+    }
+
+    fn send(&mut self) {
+        for (courier, parcels) in std::mem::take(&mut self.outgoing).into_values() {
+            courier.send(parcels);
+        }
+    }
 }
 
 impl WatchThread {
@@ -65,13 +95,19 @@ impl WatchThread {
                 Ok(behind) => behind,
                 Err(error) => fatal("failed to read history for a watch", &error),
             };
-            for id in self.hub.ready() {
-                if let Some(number) = streams.numbers.get(&id).copied() {
-                    self.fill(number, &mut streams);
-                }
-            }
+            self.deliver(&mut streams);
             lagging = self.count(&streams);
         }
+    }
+
+    /// Sends what there is to the streams that wait for it.
+    fn deliver(&mut self, streams: &mut Streams) {
+        for id in self.hub.ready() {
+            if let Some(number) = streams.numbers.get(&id).copied() {
+                self.fill(number, streams);
+            }
+        }
+        streams.send();
     }
 
     fn take(&mut self, job: WatchJob, streams: &mut Streams) {
@@ -80,12 +116,13 @@ impl WatchThread {
                 if let Err(error) = self.hub.publish(&committed) {
                     fatal("failed to read what a watch asked for", &error);
                 }
+                self.deliver(streams);
             }
             WatchJob::Reloaded => self.hub.reloaded(),
-            WatchJob::Open { number, outputs } => {
+            WatchJob::Open { number, outlet } => {
                 let id = self.hub.open_stream();
                 streams.numbers.insert(id, number);
-                streams.by_number.insert(number, Stream { id, outputs, credit: false });
+                streams.by_number.insert(number, Stream { id, outlet });
             }
             WatchJob::Command { number, command } => {
                 let Some(stream) = streams.by_number.get(&number) else { return };
@@ -95,12 +132,7 @@ impl WatchThread {
                     self.close(number, streams);
                 }
             }
-            WatchJob::Credit { number } => {
-                if let Some(stream) = streams.by_number.get_mut(&number) {
-                    stream.credit = true;
-                }
-                self.fill(number, streams);
-            }
+            WatchJob::Credit { number } => self.fill(number, streams),
             WatchJob::Close { number } => self.close(number, streams),
             WatchJob::ProgressTick => self.hub.tick_progress(),
             WatchJob::Stop => {}
@@ -135,26 +167,27 @@ impl WatchThread {
         }
     }
 
-    /// Sends one bounded batch to a stream that waits for it.
+    /// Loads one bounded batch for a stream that waits for it.
     fn fill(&mut self, number: u64, streams: &mut Streams) {
-        let Some(stream) = streams.by_number.get_mut(&number) else { return };
-        if !stream.credit || !self.hub.has_output(stream.id) {
+        let Some(Stream { id, outlet }) = streams.by_number.get(&number) else { return };
+        if !self.hub.has_output(*id) || !outlet.credit.take() {
             return;
         }
-        let batch = self.hub.take(stream.id, limits::WATCH_RESPONSE_BYTES);
-        if batch.is_empty() {
-            return;
+        let batch = self.hub.take(*id, limits::WATCH_RESPONSE_BYTES);
+        if self.hub.has_output(*id) {
+            outlet.credit.miss();
         }
-        stream.credit = false;
         let batch: Vec<WatchOutput> = batch.into_iter().map(port_output).collect();
+        let (mut count, mut bytes) = (0, 0);
         for output in &batch {
             if let WatchOutput::Events { events, .. } = output {
-                add(&self.counters.events, events.len() as u64);
+                count += events.len() as u64;
+                bytes += events.iter().map(Bytes::len).sum::<usize>();
             }
         }
-        // One credit, one place in the channel: full cannot be, closed means the client left and
-        // its Close is on the way.
-        let _ = stream.outputs.try_send(batch);
+        add(&self.counters.events, count);
+        let (courier, to) = (outlet.courier.clone(), outlet.outputs.clone());
+        streams.load(&courier, Parcel { to, batch, bytes });
     }
 
     /// Publishes the figures; whether any watcher lags.
