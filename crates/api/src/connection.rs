@@ -3,6 +3,7 @@
 mod gathered;
 mod paced;
 mod prefixed;
+mod turn;
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -17,8 +18,9 @@ use crate::edge::{Edge, Surface};
 use crate::limits;
 use crate::ports::{Origin, Ports};
 use gathered::gathered;
-use paced::{Paced, Turn};
+use paced::Paced;
 use prefixed::Prefixed;
+use turn::Turn;
 
 /// First byte of a TLS connection; no HTTP begins with it.
 const TLS_HANDSHAKE: u8 = 22;
@@ -108,12 +110,13 @@ where
         let _ = io.shutdown().await;
         return Err(ConnectionError::Secured);
     }
-    let turn = Turn::default();
+    let turn = Turn::new();
     let (io, outbox) = gathered(Prefixed::new(io, &beginning[..filled]));
     let io = TokioIo::new(Paced::new(io, turn.clone()));
+    let pace = turn.clone();
     let service = service_fn(move |request| {
-        let (edge, origin) = (Arc::clone(&edge), origin.clone());
-        async move { Ok::<_, Infallible>(edge.answer(surface, &origin, request).await) }
+        let (edge, origin, is_late) = (Arc::clone(&edge), origin.clone(), pace.call());
+        async move { Ok::<_, Infallible>(edge.answer(surface, &origin, is_late, request).await) }
     });
     let drain = Duration::from_millis(config.drain_ms);
     // Two arms and not one generic function: hyper's connections share no trait.

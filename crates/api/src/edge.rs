@@ -111,11 +111,13 @@ impl<P: Ports> Edge<P> {
         let _ = self.phase.subscribe().wait_for(|phase| *phase == Phase::Stopping).await;
     }
 
-    /// Answers one request, whatever it is.
-    pub async fn answer<B>(
+    /// Answers one request, whatever it is. One that `is_late` has waited for long before it was
+    /// read: it is refused where others are under way.
+    pub(crate) async fn answer<B>(
         &self,
         surface: Surface,
         origin: &Origin,
+        is_late: bool,
         request: Request<B>,
     ) -> Response<Body>
     where
@@ -128,7 +130,7 @@ impl<P: Ports> Edge<P> {
             Surface::Http | Surface::Metrics => false,
         };
         if grpc {
-            grpc::answer(self, origin, request).await
+            grpc::answer(self, origin, is_late, request).await
         } else {
             Box::pin(plain::answer(self, surface, origin, request.into_parts().0)).await
         }

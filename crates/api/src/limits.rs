@@ -17,6 +17,13 @@ pub const CONNECTION_WRITE_TURN_BYTES: usize = 128 * 1024;
 pub const CONNECTION_GATHER_BYTES: usize = 64 * 1024;
 /// What is read off a connection whose client leaves our answers unread; then reading waits.
 pub const CONNECTION_UNHEARD_BYTES: usize = 1024 * 1024;
+/// How long a connection may have had more to read than a turn takes, in milliseconds; its calls
+/// have waited about as long then, and are late.
+pub const CONNECTION_BEHIND_MS: u64 = 200;
+/// Calls read in that time, at least; who sends few large ones is not behind.
+pub const CONNECTION_BEHIND_CALLS: usize = 256;
+/// Calls under way up to which even late ones are taken: so that there is always enough to do.
+pub const CALLS_AT_LEAST: usize = 2 * 1024;
 /// Calls that were read and not answered yet, of all connections; above it they are refused.
 /// Streams and calls that may wait for somebody else are not among them.
 pub const CALLS_UNDER_WAY: usize = 16 * 1024;

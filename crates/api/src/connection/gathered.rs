@@ -12,7 +12,7 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::paced::Turn;
+use super::turn::Turn;
 use crate::limits::{CONNECTION_GATHER_BYTES, CONNECTION_WRITE_TURN_BYTES};
 
 thread_local! {

@@ -2,13 +2,12 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::limits::{CONNECTION_TURN_BYTES, CONNECTION_UNHEARD_BYTES};
+use super::turn::Turn;
+use crate::limits::CONNECTION_UNHEARD_BYTES;
 
 /// Reads so much in a turn and then lets others run, and reads no more while answers are stuck.
 ///
@@ -22,25 +21,6 @@ pub(super) struct Paced<I> {
     unheard_bytes: Option<usize>,
     /// A read was put off until a write goes through.
     read_waits: bool,
-}
-
-/// What may still be read in this turn of the connection's task, in bytes.
-#[derive(Clone, Default)]
-pub(super) struct Turn(Arc<AtomicUsize>);
-
-impl Turn {
-    /// To be called whenever the task of the connection begins to run.
-    pub(super) fn begin(&self) {
-        self.0.store(CONNECTION_TURN_BYTES, Ordering::Relaxed);
-    }
-
-    fn is_over(&self) -> bool {
-        self.0.load(Ordering::Relaxed) == 0
-    }
-
-    fn read(&self, bytes: usize) {
-        self.0.store(self.0.load(Ordering::Relaxed).saturating_sub(bytes), Ordering::Relaxed);
-    }
 }
 
 impl<I> Paced<I> {
@@ -92,7 +72,10 @@ impl<I: AsyncRead + Unpin> AsyncRead for Paced<I> {
         }
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.io).poll_read(cx, buffer);
-        self.note_read(buffer.filled().len() - before);
+        match &read {
+            Poll::Ready(_) => self.note_read(buffer.filled().len() - before),
+            Poll::Pending => self.turn.caught_up(),
+        }
         read
     }
 }
@@ -133,9 +116,12 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for Paced<I> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
     use std::task::{Wake, Waker};
 
     use super::*;
+    use crate::limits::CONNECTION_TURN_BYTES;
 
     const READ_BYTES: usize = 8 * 1024;
 
@@ -189,7 +175,7 @@ mod tests {
 
     impl Task {
         fn new(listens: bool) -> Self {
-            Self { paced: Paced::new(Flood { listens }, Turn::default()), woken: Arc::default() }
+            Self { paced: Paced::new(Flood { listens }, Turn::new()), woken: Arc::default() }
         }
 
         /// Reads until there is nothing, as the HTTP/2 library does, then writes: bytes read,

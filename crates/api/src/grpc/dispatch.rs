@@ -30,6 +30,7 @@ pub(crate) fn is_grpc<B>(request: &Request<B>) -> bool {
 pub(crate) async fn answer<P, B>(
     edge: &Edge<P>,
     origin: &Origin,
+    is_late: bool,
     request: Request<B>,
 ) -> Response<Body>
 where
@@ -48,7 +49,7 @@ where
     let metadata = Metadata::read(&parts.headers, origin.name.as_ref(), timeout);
     let mut record = Record::begin(&edge.observer, method, origin, &metadata.credentials);
     let max_message_bytes = edge.config.max_request_bytes + limits::GRPC_OVERHEAD_BYTES;
-    let may_begin = edge.load.check(method).map_err(Status::from);
+    let may_begin = edge.load.check(method, is_late).map_err(Status::from);
     let encoding = match may_begin.and_then(|()| Encoding::read(&parts.headers)) {
         Ok(encoding) => encoding,
         Err(status) => {

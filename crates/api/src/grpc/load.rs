@@ -3,13 +3,15 @@
 //! A server that takes more than it can finish finishes nothing in time, and holds all of it in
 //! memory. Above the bound a call is refused before its message is looked at, which costs a
 //! fraction of serving it, in the words etcd has for writes that run ahead of their application.
+//! So is a call that waited for long before it was read, as long as there are others to work on:
+//! where reading is what the server cannot keep up with, calls wait in the sockets.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ketch_base::Code;
 
-use crate::limits::{CALLS_UNDER_WAY, CALLS_UNDER_WAY_BYTES};
+use crate::limits::{CALLS_AT_LEAST, CALLS_UNDER_WAY, CALLS_UNDER_WAY_BYTES};
 use crate::method::Method;
 
 /// The calls of all connections that were read and are not answered yet.
@@ -29,10 +31,12 @@ pub(crate) struct Share {
 }
 
 impl Load {
-    /// Refuses a call of this kind while too many are under way.
-    pub(super) fn check(&self, method: Method) -> Result<(), Code> {
+    /// Refuses a call of this kind while too many are under way; one that is late already while
+    /// there are enough.
+    pub(super) fn check(&self, method: Method, is_late: bool) -> Result<(), Code> {
+        let calls_max = if is_late { CALLS_AT_LEAST } else { CALLS_UNDER_WAY };
         let is_full = || {
-            self.0.calls.load(Ordering::Relaxed) >= CALLS_UNDER_WAY
+            self.0.calls.load(Ordering::Relaxed) >= calls_max
                 || self.0.bytes.load(Ordering::Relaxed) >= CALLS_UNDER_WAY_BYTES
         };
         if is_counted(method) && is_full() { Err(Code::RequestTooManyRequests) } else { Ok(()) }
@@ -84,11 +88,14 @@ mod tests {
         let load = Load::default();
         let mut shares: Vec<_> =
             (0..CALLS_UNDER_WAY).map(|_| load.take(Method::Put, 10).expect("counted")).collect();
-        assert_eq!(load.check(Method::Range), REFUSED);
-        assert_eq!(load.check(Method::MemberList), Ok(()));
+        assert_eq!(load.check(Method::Range, false), REFUSED);
+        assert_eq!(load.check(Method::MemberList, false), Ok(()));
         assert!(load.take(Method::Lock, 10).is_none());
         shares.pop();
-        assert_eq!(load.check(Method::Range), Ok(()));
+        assert_eq!(load.check(Method::Range, false), Ok(()));
+        assert_eq!(load.check(Method::Range, true), REFUSED, "late");
+        shares.truncate(CALLS_AT_LEAST - 1);
+        assert_eq!(load.check(Method::Range, true), Ok(()), "late, but there is little to do");
         drop(shares);
         assert_eq!(load.0.bytes.load(Ordering::Relaxed), 0);
     }
@@ -97,8 +104,8 @@ mod tests {
     fn so_have_their_bytes() {
         let load = Load::default();
         let share = load.take(Method::Txn, CALLS_UNDER_WAY_BYTES);
-        assert_eq!(load.check(Method::Put), REFUSED);
+        assert_eq!(load.check(Method::Put, false), REFUSED);
         drop(share);
-        assert_eq!(load.check(Method::Put), Ok(()));
+        assert_eq!(load.check(Method::Put, false), Ok(()));
     }
 }

@@ -86,7 +86,7 @@ fn turn(outbox: &Outbox<Socket>, frames: &[usize]) -> (String, Vec<usize>) {
         Poll::Pending
     });
     let mut library = std::pin::pin!(library);
-    let turn = Turn::default();
+    let turn = Turn::new();
     let mut driven = std::pin::pin!(outbox.drive(&turn, library.as_mut()));
     let _ = driven.as_mut().poll(&mut Context::from_waker(Waker::noop()));
     let writes = std::mem::take(&mut lock(&outbox.0).io.writes);
