@@ -43,6 +43,7 @@ mod interop_snapshot;
 mod log_format;
 mod memory;
 mod official_client;
+mod overload;
 mod raft_oracle;
 mod rust_client;
 mod smoke;
