@@ -8,7 +8,7 @@ use ketch_base::{Code, KeyRange, limits};
 use super::intervals::Owner;
 use super::matcher::Matcher;
 use super::output::Output;
-use super::stream::{Slot, Stream};
+use super::stream::{Queue, Slot, Stream};
 use super::watcher::{Create, Watcher, Watchers};
 use crate::pins::Pin;
 use crate::reader::Reader;
@@ -80,9 +80,9 @@ pub struct Hub {
     pub(super) behind: BTreeSet<Owner>,
     /// The watch that the last catch-up step began with.
     pub(super) served: Owner,
-    ready: Vec<StreamId>,
+    pub(super) ready: Vec<StreamId>,
     pub(super) events: u64,
-    pending: u64,
+    pub(super) pending: u64,
     /// Memory for the watches of one key, kept between calls.
     pub(super) hits: Vec<Owner>,
 }
@@ -259,11 +259,8 @@ impl Hub {
 
     pub(super) fn push(&mut self, id: StreamId, output: Output) {
         let Some(stream) = self.streams.get_mut(&id) else { return };
-        self.pending += output.events();
-        stream.push(output);
-        if !std::mem::replace(&mut stream.announced, true) {
-            self.ready.push(id);
-        }
+        let (ready, pending) = (&mut self.ready, &mut self.pending);
+        Queue { ready, pending, id, stream }.push(output);
     }
 
     pub(super) fn is_full(&self, id: StreamId) -> bool {

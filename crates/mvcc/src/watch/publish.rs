@@ -5,7 +5,8 @@ use ketch_base::planted::{self, Bug};
 use super::Hub;
 use super::encode::SharedEvent;
 use super::intervals::Owner;
-use super::output::responses;
+use super::output::{Output, responses};
+use super::stream::Queue;
 use crate::error::Error;
 use crate::event::Committed;
 
@@ -32,10 +33,12 @@ impl Hub {
         Ok(())
     }
 
-    /// Live watches that want something of a commit, with the places of their events noted.
+    /// Live watches that want something of a commit, with the places of their events noted where
+    /// there are several.
     fn find_live(&mut self, committed: &Committed) -> Vec<Owner> {
         let mut touched = Vec::new();
         let mut hits = std::mem::take(&mut self.hits);
+        let single = committed.events.len() == 1;
         for (place, event) in (0..).zip(committed.events.iter()) {
             self.matcher.hits(&event.key, &mut hits);
             for owner in &hits {
@@ -45,7 +48,9 @@ impl Hub {
                     if watcher.hits.is_empty() {
                         touched.push(*owner);
                     }
-                    watcher.hits.push(place);
+                    if !single {
+                        watcher.hits.push(place);
+                    }
                 }
             }
         }
@@ -54,8 +59,8 @@ impl Hub {
         touched
     }
 
-    /// Queues the noted events of a watch; true if there was room. Without, the watch falls
-    /// behind, or stays so, at its first event.
+    /// Queues the noted events of a watch, of a single event that one; true if there was room.
+    /// Without, the watch falls behind, or stays so, at its first event.
     pub(super) fn hand_out(
         &mut self,
         owner: Owner,
@@ -66,23 +71,27 @@ impl Hub {
         let hits = std::mem::take(&mut watcher.hits);
         watcher.idle = false;
         let id = watcher.stream;
-        if self.is_full(id) {
+        let Some(stream) = self.streams.get_mut(&id) else { return Ok(true) };
+        if stream.queued_bytes() >= self.config.stream_queue_bytes {
             self.fall_behind(owner, revision);
             return Ok(false);
         }
-        let Some(watcher) = self.watchers.get(owner) else { return Ok(true) };
+        let (watch_id, fragment) = (watcher.id(), watcher.wants.fragment);
+        let mut queue = Queue { ready: &mut self.ready, pending: &mut self.pending, id, stream };
+        if let [event] = events {
+            let told = vec![watcher.told(event, &self.reader)?];
+            self.events += 1;
+            queue.push(Output::Events { watch_id, revision, events: told, fragment: false });
+            return Ok(true);
+        }
         let mut told = Vec::with_capacity(hits.len());
         for place in hits {
             let event = &mut events[place as usize];
-            let main = event.revision.main;
-            let with_previous = watcher.wants.prev_kv && main > watcher.floor;
-            let bytes = if with_previous { event.full(&self.reader)? } else { event.plain() };
-            told.push((main, bytes));
+            told.push((event.revision.main, watcher.told(event, &self.reader)?));
         }
         self.events += told.len() as u64;
-        let (watch_id, fragment) = (watcher.id(), watcher.wants.fragment);
         for output in responses(&self.config, watch_id, revision, fragment, told) {
-            self.push(id, output);
+            queue.push(output);
         }
         Ok(true)
     }

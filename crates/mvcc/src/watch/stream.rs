@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use super::StreamId;
 use super::intervals::Owner;
 use super::output::Output;
 
@@ -10,12 +11,33 @@ use super::output::Output;
 pub(super) struct Stream {
     ids: BTreeMap<i64, Slot>,
     next_id: i64,
-    queue: VecDeque<Output>,
+    /// With what each counts for.
+    queue: VecDeque<(Output, usize)>,
     queued_bytes: usize,
     /// Already in the list of streams that have output.
     pub(super) announced: bool,
     /// A progress request waits until every watch is caught up.
     pub(super) progress_wanted: bool,
+}
+
+/// The queue of one stream, with what the hub knows of all of them.
+pub(super) struct Queue<'a> {
+    /// Streams that got output.
+    pub(super) ready: &'a mut Vec<StreamId>,
+    /// Events that wait.
+    pub(super) pending: &'a mut u64,
+    pub(super) id: StreamId,
+    pub(super) stream: &'a mut Stream,
+}
+
+impl Queue<'_> {
+    pub(super) fn push(&mut self, output: Output) {
+        *self.pending += output.events();
+        self.stream.push(output);
+        if !std::mem::replace(&mut self.stream.announced, true) {
+            self.ready.push(self.id);
+        }
+    }
 }
 
 /// What an id stands for.
@@ -57,18 +79,19 @@ impl Stream {
     }
 
     pub(super) fn push(&mut self, output: Output) {
-        self.queued_bytes += output.bytes();
-        self.queue.push_back(output);
+        let bytes = output.bytes();
+        self.queued_bytes += bytes;
+        self.queue.push_back((output, bytes));
     }
 
     pub(super) fn pop(&mut self) -> Option<Output> {
-        let output = self.queue.pop_front()?;
-        self.queued_bytes -= output.bytes();
+        let (output, bytes) = self.queue.pop_front()?;
+        self.queued_bytes -= bytes;
         Some(output)
     }
 
     pub(super) fn next_bytes(&self) -> Option<usize> {
-        self.queue.front().map(Output::bytes)
+        self.queue.front().map(|(_, bytes)| *bytes)
     }
 
     pub(super) fn queued_bytes(&self) -> usize {

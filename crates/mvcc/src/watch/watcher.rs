@@ -1,9 +1,13 @@
 //! One watch: what it wants and how far it is.
 
+use bytes::Bytes;
 use ketch_base::KeyRange;
 
 use super::StreamId;
+use super::encode::SharedEvent;
 use super::intervals::Owner;
+use crate::error::Error;
+use crate::reader::Reader;
 
 /// A request for a watch.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,6 +56,12 @@ impl Watcher {
     /// Whether its filters let an event through.
     pub(super) fn passes(&self, tombstone: bool) -> bool {
         if tombstone { !self.wants.no_delete } else { !self.wants.no_put }
+    }
+
+    /// An event as it wants it.
+    pub(super) fn told(&self, event: &mut SharedEvent, reader: &Reader) -> Result<Bytes, Error> {
+        let with_previous = self.wants.prev_kv && event.revision.main > self.floor;
+        if with_previous { event.full(reader) } else { Ok(event.plain()) }
     }
 
     /// Whether the revision it was asked to begin at has come.
