@@ -141,11 +141,9 @@ impl Runner<'_> {
             };
             let minutes = self.started.elapsed().as_secs() / 60;
             let seconds = self.started.elapsed().as_secs() % 60;
-            let (turns, at) = (order.len(), finished + 1);
-            eprintln!(
-                "{minutes:2}:{seconds:02}  cell {at} of {total}: {ids}{more}, {} of {turns}: {name}",
-                turn + 1
-            );
+            let (turns, at, number) = (order.len(), finished + 1, turn + 1);
+            let turn_text = format!("{number} of {turns}: {name}");
+            eprintln!("{minutes:2}:{seconds:02}  cell {at} of {total}: {ids}{more}, {turn_text}");
             let pair = if self.peer.is_some() { turn / 2 } else { turn };
             if let Err(error) = self.turn(program, pair, &mut results) {
                 for one in &mut results {
