@@ -8,7 +8,7 @@ const AROUND_S: f64 = 0.9;
 /// Puts a second that fill a store, ketch and etcd.
 const FILL_PER_SECOND: [f64; 2] = [65_000.0, 26_000.0];
 /// Restarts, lists and the like with a million keys.
-const PER_MILLION_S: [f64; 2] = [2.0, 6.0];
+const PER_MILLION_S: [f64; 2] = [2.0, 9.0];
 
 /// What a run of a cell takes beyond its start.
 struct Cost {
@@ -70,7 +70,7 @@ pub(crate) fn turn_s(batch: &[Cell], scale: &Scale, second: bool) -> f64 {
     let millions = scale.million as f64 / 1e6;
     let cells = batch.iter().map(|cell| {
         let cost = cost(cell, scale);
-        let large = matches!(cell.id, "R6" | "S1" | "S3" | "S3r");
+        let large = matches!(cell.id, "R4" | "R6" | "S1" | "S3" | "S3r");
         let extra = if large { PER_MILLION_S[usize::from(second)] * millions } else { 0.0 };
         let loads = cost.warm_ups * scale.warm_up.as_secs_f64()
             + cost.measured * scale.measured.as_secs_f64();

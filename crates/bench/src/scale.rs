@@ -70,7 +70,7 @@ impl Scale {
         overload: Duration::from_secs(30),
         rounds: 1,
         heavy_once: true,
-        twice: &["P1", "P2a", "P2b", "W1", "W3", "L1", "C1"],
+        twice: &["P1", "P2a", "P2b", "W1", "W3"],
         ..Self::USUAL
     };
 
