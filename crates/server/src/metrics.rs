@@ -181,9 +181,9 @@ impl Observer for Counters {
         add(&self.received_bytes, message_bytes as u64);
     }
 
-    fn sent(&self, method: Method, message_bytes: usize) {
-        add(&self.calls[method.index()].sent, 1);
-        add(&self.sent_bytes, message_bytes as u64);
+    fn sent(&self, method: Method, messages: usize, bytes: usize) {
+        add(&self.calls[method.index()].sent, messages as u64);
+        add(&self.sent_bytes, bytes as u64);
     }
 
     fn is_timed(&self) -> bool {

@@ -101,7 +101,7 @@ impl<B: Inbound> Call<B> {
         let sendable = |message: R| fits(message.encoded_len() as u64).map(|()| framed(&message));
         match outcome.and_then(sendable) {
             Ok(frame) => {
-                self.record.meter.sent(frame.len() - FRAME_HEADER_BYTES);
+                self.record.meter.sent(1, frame.len() - FRAME_HEADER_BYTES);
                 self.record.succeed();
                 head(Body::message(frame), self.content_type)
             }
@@ -173,7 +173,7 @@ impl Outlet {
     /// Sends one message; waits until the connection took the one before.
     pub(crate) async fn send(&self, message: &impl Message) {
         let frame = framed(message);
-        self.meter.sent(frame.len() - FRAME_HEADER_BYTES);
+        self.meter.sent(1, frame.len() - FRAME_HEADER_BYTES);
         self.sink.send(frame).await;
     }
 }

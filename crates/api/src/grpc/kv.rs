@@ -132,7 +132,7 @@ async fn send_piece(
     let inner = before.len() + rows.len() + after.len();
     let length = 1 + encoded_len_varint(inner as u64) + inner;
     fits(length as u64)?;
-    outlet.meter.sent(length);
+    outlet.meter.sent(1, length);
     let mut start = BytesMut::with_capacity(16 + before.len());
     put_header(&mut start, length);
     encode_key(1, WireType::LengthDelimited, &mut start);

@@ -55,7 +55,7 @@ impl Answer {
         }
         // It fits in 31 bits, as was just checked.
         let length_bytes = length as usize;
-        record.meter.sent(length_bytes);
+        record.meter.sent(1, length_bytes);
         let rows = match reply.kvs {
             Kvs::Whole(rows) if rows.len() <= JOIN_BYTES => {
                 record.succeed();

@@ -21,8 +21,8 @@ impl Meter {
         self.observer.received(self.method, message_bytes);
     }
 
-    pub(crate) fn sent(&self, message_bytes: usize) {
-        self.observer.sent(self.method, message_bytes);
+    pub(crate) fn sent(&self, messages: usize, bytes: usize) {
+        self.observer.sent(self.method, messages, bytes);
     }
 }
 

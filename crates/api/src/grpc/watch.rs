@@ -30,6 +30,10 @@ use crate::status::Status;
 
 /// Field number of `WatchResponse.events`.
 const EVENTS: u32 = 11;
+/// Frame header, response header and ids, at most.
+const RESPONSE_HEAD_BYTES: usize = 96;
+/// Tag and length of an event.
+const EVENT_HEAD_BYTES: usize = 6;
 
 pub(super) async fn serve<P: Ports, B: Inbound>(
     edge: &Edge<P>,
@@ -204,62 +208,93 @@ fn created(request: WatchCreateRequest) -> WatchCreate {
 
 /// Sends a batch, several small responses to a buffer.
 async fn say(outlet: &Outlet, identity: ResponseHeader, outputs: Vec<WatchOutput>) {
-    let mut buffer = BytesMut::new();
+    let whole: usize = outputs.iter().map(bytes_about).sum();
+    let mut buffer = BytesMut::with_capacity(whole.min(2 * WATCH_GATHER_BYTES));
+    let mut header = Header { identity, revision: None, field: Vec::new() };
+    let (messages, mut bytes) = (outputs.len(), 0);
     for output in outputs {
-        outlet.meter.sent(append(&mut buffer, identity, output));
+        bytes += append(&mut buffer, &mut header, output);
         if buffer.len() >= WATCH_GATHER_BYTES {
             outlet.sink.send(buffer.split().freeze()).await;
         }
     }
+    outlet.meter.sent(messages, bytes);
     if !buffer.is_empty() {
         outlet.sink.send(buffer.freeze()).await;
     }
 }
 
+/// Room that a framed response takes, at most but for a reason's text.
+fn bytes_about(output: &WatchOutput) -> usize {
+    let events = match output {
+        WatchOutput::Events { events, .. } => events.as_slice(),
+        _ => &[],
+    };
+    RESPONSE_HEAD_BYTES + events.iter().map(|event| event.len() + EVENT_HEAD_BYTES).sum::<usize>()
+}
+
+/// The header of responses, encoded once for all of the same revision.
+struct Header {
+    identity: ResponseHeader,
+    revision: Option<i64>,
+    /// Field 1 of a response: as many begin with the same bytes as follow each other.
+    field: Vec<u8>,
+}
+
+impl Header {
+    fn at(&mut self, revision: i64) -> &[u8] {
+        if self.revision != Some(revision) {
+            self.revision = Some(revision);
+            let header = Some(ResponseHeader { revision, ..self.identity });
+            self.field = WatchResponse { header, ..Default::default() }.encode_to_vec();
+        }
+        &self.field
+    }
+}
+
 /// Appends one framed response and returns its length without the frame header.
-fn append(buffer: &mut BytesMut, identity: ResponseHeader, output: WatchOutput) -> usize {
-    let (head, events) = response(identity, output);
+fn append(buffer: &mut BytesMut, header: &mut Header, output: WatchOutput) -> usize {
+    let (revision, rest, events) = response(output);
+    let header = header.at(revision);
     let event_bytes =
         |event: &Bytes| key_len(EVENTS) + encoded_len_varint(event.len() as u64) + event.len();
-    let length = head.encoded_len() + events.iter().map(event_bytes).sum::<usize>();
+    let length = header.len() + rest.encoded_len() + events.iter().map(event_bytes).sum::<usize>();
     buffer.reserve(FRAME_HEADER_BYTES + length);
     put_header(buffer, length);
-    head.encode_raw(buffer);
+    buffer.put_slice(header);
+    rest.encode_raw(buffer);
     for event in events {
         encode_key(EVENTS, WireType::LengthDelimited, buffer);
         encode_varint(event.len() as u64, buffer);
-        buffer.put(event);
+        buffer.put_slice(&event);
     }
     length
 }
 
-/// A response without its events, and the events, encoded already.
-fn response(identity: ResponseHeader, output: WatchOutput) -> (WatchResponse, Vec<Bytes>) {
-    let with = |revision| Some(ResponseHeader { revision, ..identity });
+/// The revision of a response's header, the response without header and events, and the events,
+/// encoded already.
+fn response(output: WatchOutput) -> (i64, WatchResponse, Vec<Bytes>) {
+    let plain = WatchResponse::default();
     match output {
         WatchOutput::Created { watch_id, revision } => {
-            let header = with(revision);
-            (WatchResponse { header, watch_id, created: true, ..Default::default() }, Vec::new())
+            (revision, WatchResponse { watch_id, created: true, ..plain }, Vec::new())
         }
         WatchOutput::Canceled { watch_id, revision, compact_revision, reason, created } => {
             let response = WatchResponse {
-                header: with(revision),
                 watch_id,
                 created,
                 canceled: true,
                 compact_revision,
                 cancel_reason: reason,
-                ..Default::default()
+                ..plain
             };
-            (response, Vec::new())
+            (revision, response, Vec::new())
         }
         WatchOutput::Events { watch_id, revision, events, fragment } => {
-            let header = with(revision);
-            (WatchResponse { header, watch_id, fragment, ..Default::default() }, events)
+            (revision, WatchResponse { watch_id, fragment, ..plain }, events)
         }
         WatchOutput::Progress { watch_id, revision } => {
-            let header = with(revision);
-            (WatchResponse { header, watch_id, ..Default::default() }, Vec::new())
+            (revision, WatchResponse { watch_id, ..plain }, Vec::new())
         }
     }
 }
@@ -284,7 +319,8 @@ mod tests {
         let output =
             WatchOutput::Events { watch_id: -1, revision: 9, events: encoded, fragment: true };
         let mut buffer = BytesMut::new();
-        let length = append(&mut buffer, identity, output);
+        let mut header = Header { identity, revision: None, field: Vec::new() };
+        let length = append(&mut buffer, &mut header, output);
         assert_eq!(buffer.len(), FRAME_HEADER_BYTES + length);
         let decoded = WatchResponse::decode(&buffer[FRAME_HEADER_BYTES..]).expect("well formed");
         let header = Some(ResponseHeader { revision: 9, ..identity });

@@ -30,8 +30,8 @@ pub trait Observer: Send + Sync + 'static {
     /// A request message came, of so many bytes without the frame header.
     fn received(&self, method: Method, message_bytes: usize);
 
-    /// A response message left, of so many bytes without the frame header.
-    fn sent(&self, method: Method, message_bytes: usize);
+    /// So many response messages left, of so many bytes together without the frame headers.
+    fn sent(&self, method: Method, messages: usize, bytes: usize);
 
     /// `/health` (with an empty check), or a check of `/livez` or `/readyz`, was asked for and came
     /// out so. `page` has no slash.

@@ -218,8 +218,8 @@ impl Observer for Fake {
         self.note(format!("{} received {message_bytes}", method.name()));
     }
 
-    fn sent(&self, method: Method, message_bytes: usize) {
-        self.note(format!("{} sent {message_bytes}", method.name()));
+    fn sent(&self, method: Method, _: usize, bytes: usize) {
+        self.note(format!("{} sent {bytes}", method.name()));
     }
 
     fn client_version(&self, method: Method, version: &str) {

@@ -79,8 +79,8 @@ impl Observer for Member {
         self.observer().received(method, message_bytes);
     }
 
-    fn sent(&self, method: Method, message_bytes: usize) {
-        self.observer().sent(method, message_bytes);
+    fn sent(&self, method: Method, messages: usize, bytes: usize) {
+        self.observer().sent(method, messages, bytes);
     }
 
     fn is_timed(&self) -> bool {
