@@ -34,7 +34,13 @@ impl Hub {
     /// The storage failed: the member must stop.
     pub fn catch_up(&mut self) -> Result<bool, Error> {
         self.sweep_compacted();
-        let Some(first) = self.next_served() else { return Ok(false) };
+        if self.stuck {
+            return Ok(false);
+        }
+        let Some(first) = self.next_served() else {
+            self.stuck = true;
+            return Ok(false);
+        };
         self.served = first;
         let Some(from) = self.watchers.get(first).and_then(|watcher| watcher.behind) else {
             return Ok(false);

@@ -78,6 +78,9 @@ pub struct Hub {
     pub(super) watchers: Watchers,
     pub(super) matcher: Matcher,
     pub(super) behind: BTreeSet<Owner>,
+    /// No watch that is behind has room: not to be looked at again before a stream was read from,
+    /// or another watch is behind.
+    pub(super) stuck: bool,
     /// The watch that the last catch-up step began with.
     pub(super) served: Owner,
     pub(super) ready: Vec<StreamId>,
@@ -103,6 +106,7 @@ impl Hub {
             watchers: Watchers::default(),
             matcher: Matcher::default(),
             behind: BTreeSet::new(),
+            stuck: false,
             served: Owner::MAX,
             ready: Vec::new(),
             events: 0,
@@ -175,6 +179,7 @@ impl Hub {
             self.cancel_too_old(owner);
         } else if behind.is_some() {
             self.behind.insert(owner);
+            self.stuck = false;
         }
     }
 
@@ -225,6 +230,7 @@ impl Hub {
             }
             let Some(output) = stream.pop() else { break };
             self.pending -= output.events();
+            self.stuck = false;
             out.push(output);
         }
         out

@@ -103,6 +103,7 @@ impl Hub {
             // The pin is still at the revision before this one.
             watcher.floor = revision - 1;
             self.behind.insert(owner);
+            self.stuck = false;
         }
     }
 }

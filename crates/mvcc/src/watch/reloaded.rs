@@ -36,6 +36,7 @@ impl Hub {
             watcher.behind = Some(next);
             watcher.floor = next - 1;
             self.behind.insert(owner);
+            self.stuck = false;
         }
         watcher.floor = watcher.floor.max(self.compacted);
     }
