@@ -59,10 +59,11 @@ pub(crate) fn bytes_field(out: &mut Vec<u8>, name: &str, bytes: &[u8]) {
     }
 }
 
-/// Whether it is text that needs no escapes: what most keys are.
+/// Whether it is text that needs no escapes: what most keys are. Looks at all bytes, so that the
+/// compiler can take many at a time.
 fn is_plain(bytes: &[u8]) -> bool {
-    let is_plain = |byte: &u8| byte.is_ascii() && ESCAPES[usize::from(*byte)] == 0;
-    bytes.iter().all(is_plain)
+    let is_odd = |byte: u8| !(0x20..0x7f).contains(&byte) | (byte == b'"') | (byte == b'\\');
+    !bytes.iter().fold(false, |odd, byte| odd | is_odd(*byte))
 }
 
 /// Appends a text within quotes.
@@ -84,6 +85,11 @@ pub(crate) fn quoted(out: &mut Vec<u8>, text: &str) {
 
 fn hex(nibble: u8) -> u8 {
     b"0123456789abcdef"[usize::from(nibble & 15)]
+}
+
+/// The two digits of a number below 100.
+pub(crate) fn pair(value: u8) -> [u8; 2] {
+    [b'0' + value / 10, b'0' + value % 10]
 }
 
 /// Appends a number.

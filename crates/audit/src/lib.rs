@@ -1,11 +1,11 @@
 //! The audit log: who did what, a line of JSON each, never in a call's way.
 //!
-//! A call leaves a packed entry in a bounded queue under a leaf lock; a thread of its own makes
-//! lines of many at a time and writes them. What does not fit is dropped, counted, and told of in
-//! the file itself.
+//! A call leaves its line in memory that its thread shares with nobody but the writer, under a leaf
+//! lock; a thread of its own writes many at a time. What does not fit is dropped, counted, and told
+//! of in the file itself.
 //!
-//! Invariant: no call waits for the disk, nor for the making of a line.
-//! Invariant: what it holds is bounded in entries and in bytes (`limits`).
+//! Invariant: no call waits for the disk.
+//! Invariant: what it holds is bounded in bytes (`limits`).
 //! Invariant: knows nothing of requests; what an entry may tell is decided by
 //! `ketch_api::ports::Entry`, which has no place for a value, a password, or a token.
 //!
@@ -23,7 +23,6 @@ mod json;
 pub mod limits;
 mod line;
 mod log;
-mod pack;
 mod queue;
 mod target;
 mod writer;

@@ -2,21 +2,24 @@
 
 use std::time::Duration;
 
-/// Entries that may wait to be written; more are dropped and counted.
-pub const QUEUE_ENTRIES_MAX: usize = 64 * 1024;
-
-/// Bytes that may wait to be written, packed; an entry that would go above is dropped and
-/// counted. As much again may be in the writer's hands.
+/// Bytes of lines that may wait to be written, some 45,000 lines of puts; one that would go above
+/// is dropped and counted. As much again may be in the writer's hands.
 pub const QUEUE_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// Room is given to the threads that leave lines in pieces of this size.
+pub const GRANT_BYTES: usize = 64 * 1024;
+
+/// The writer is woken before its time when so much of one thread's waits.
+pub const URGENT_BYTES: usize = QUEUE_BYTES_MAX / 8;
+
+/// The longest line: texts of an entry with every byte escaped, and what stands between them.
+pub const LINE_BYTES_MAX: usize = 96 * 1024;
 
 /// Keys, names and URLs of one entry together; what is above is cut.
 pub const ENTRY_TEXT_BYTES_MAX: usize = 8 * 1024;
 
 /// The words of a refusal, a user's or a certificate's name; what is above is cut.
 pub const WORDS_BYTES_MAX: usize = 512;
-
-/// Lines are gathered up to this size before they are written.
-pub const WRITE_BYTES: usize = 64 * 1024;
 
 /// Longest time from an entry to its line in the file while the disk keeps up: what is lost when
 /// the process is killed.

@@ -1,114 +1,109 @@
-//! From packed entries to lines.
+//! From entries to lines.
 
 use std::io::Write;
-use std::net::Ipv6Addr;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use ketch_api::Method;
+use ketch_api::ports::{Entry, Fact, How, Op, Part};
 use ketch_base::GrpcCode;
 
 use crate::json;
-use crate::pack::{HAS_NAME, HAS_USER, HOW_SHIFT, IS_CUT, tag};
-
-/// By `ketch_api::ports::How`.
-const HOWS: [&str; 3] = ["none", "token", "certificate"];
+use crate::limits::{ENTRY_TEXT_BYTES_MAX, WORDS_BYTES_MAX};
 
 /// By `ketch_api::ports::Op`; what the RPC says is not said again.
 const OPS: [&str; 8] = ["", "range", "put", "delete", "compare", "read", "write", "readwrite"];
 
-/// Room for most lines.
-const USUAL_BYTES: usize = 512;
+/// What nobody has in a line.
+const NOBODY: &str = ",\"user\":null,\"how\":\"none\"";
+/// The beginning of a line, up to the end of its time.
+const STAMP: &[u8; 37] = b"{\"time\":\"1970-01-01T00:00:00.000000Z\"";
+/// Where the date, and where the digits of a second begin in it.
+const DATE_AT: usize = 9;
+const FRACTION_AT: usize = DATE_AT + "1970-01-01T00:00:00.".len();
+/// Addresses remembered as text; a power of two.
+const REMOTES: usize = 256;
+/// How most calls end.
+const OK: &[u8] = b",\"code\":\"OK\",\"took_us\":";
+
+/// What every line of a method has: `,"rpc":"/package.Service/Method"` by number, alone and with
+/// what follows where nobody was judged.
+pub(crate) struct Methods(Vec<[String; 2]>);
 
 /// Makes lines; remembers what many of them share.
 pub(crate) struct Lines {
-    /// The wall time of the moment from which entries count.
-    epoch: SystemTime,
+    methods: Arc<Methods>,
+    /// The moment from which entries count their time.
+    epoch: Instant,
+    /// Its wall time, in microseconds, by the clock of now.
+    epoch_us: u64,
     /// The second whose text is in `stamp`.
     second: u64,
-    /// The beginning of a line, up to the end of its time; the last digits are put in.
-    stamp: Vec<u8>,
-    /// `,"rpc":"/package.Service/Method"` by number.
-    methods: Vec<String>,
-    /// As `methods`, with what follows where nobody was judged.
-    methods_of_nobody: Vec<String>,
-    /// Addresses met lately, packed and as they are written.
-    remotes: Vec<(Vec<u8>, Vec<u8>)>,
+    stamp: [u8; STAMP.len()],
+    /// Addresses met lately, and as they are written.
+    remotes: Vec<(SocketAddr, Vec<u8>)>,
 }
 
-/// Addresses remembered as text; a power of two.
-const REMOTES: usize = 256;
-/// What nobody has in a line.
-const NOBODY: &str = ",\"user\":null,\"how\":\"none\"";
-/// Where the digits of a second end in a line's beginning.
-const FRACTION_AT: usize = "{\"time\":\"2026-05-03T03:09:37.".len();
+impl Methods {
+    pub(crate) fn new() -> Self {
+        let named = |method: &Method| {
+            let alone = format!(",\"rpc\":\"/{}/{}\"", method.service(), method.name());
+            let of_nobody = format!("{alone}{NOBODY}");
+            [alone, of_nobody]
+        };
+        Self(Method::ALL.iter().map(named).collect())
+    }
+}
 
 impl Lines {
-    pub(crate) fn new(epoch: SystemTime) -> Self {
-        let named =
-            |method: &Method| format!(",\"rpc\":\"/{}/{}\"", method.service(), method.name());
-        let methods: Vec<String> = Method::ALL.iter().map(named).collect();
-        let methods_of_nobody = methods.iter().map(|named| format!("{named}{NOBODY}")).collect();
-        let remotes = vec![Default::default(); REMOTES];
-        let stamp = Vec::new();
-        let mut lines = Self { epoch, second: 0, stamp, methods, methods_of_nobody, remotes };
-        lines.stamp_of(0);
+    /// Of entries whose time counts from `epoch`, which was at `wall`.
+    pub(crate) fn new(methods: Arc<Methods>, epoch: Instant, wall: SystemTime) -> Self {
+        let unknown = (SocketAddr::from(([0, 0, 0, 0], 0)), Vec::new());
+        let remotes = vec![unknown; REMOTES];
+        let mut lines = Self { methods, epoch, epoch_us: 0, second: 0, stamp: *STAMP, remotes };
+        lines.set_epoch(wall);
         lines
     }
 
     /// What wall time the entries' epoch has by the clock of now.
-    pub(crate) fn set_epoch(&mut self, epoch: SystemTime) {
-        self.epoch = epoch;
+    pub(crate) fn set_epoch(&mut self, wall: SystemTime) {
+        self.epoch_us = micros(wall.duration_since(UNIX_EPOCH).unwrap_or_default());
     }
 
-    /// Appends the line of the first entry and takes it from `packed`; `None` at the end.
-    pub(crate) fn append(&mut self, out: &mut Vec<u8>, packed: &mut &[u8]) -> Option<()> {
-        let began = self.epoch + Duration::from_micros(u64_of(packed)?);
-        let took = u64_of(packed)?;
-        let [method, status, flags] = *take::<3>(packed)?;
-        out.reserve(USUAL_BYTES);
-        self.begin(out, began);
-        let remote_bytes = match split(packed, 1)?[0] {
-            4 => 6,
-            6 => 18,
-            _ => 0,
-        };
-        let remote = split(packed, remote_bytes)?;
+    /// Appends the line of an entry.
+    pub(crate) fn append(&mut self, out: &mut Vec<u8>, entry: &Entry<'_>) {
+        let since = entry.began.saturating_duration_since(self.epoch);
+        self.begin(out, self.epoch_us.wrapping_add(micros(since)));
+        let named = &self.methods.0[entry.method as usize];
+        let name = entry.origin.name.as_ref();
         // Most lines: no part of a stream, and nobody judged.
-        if flags & !IS_CUT == 0 && packed.first() == Some(&0) {
-            split(packed, 1)?;
-            out.extend_from_slice(self.methods_of_nobody.get(usize::from(method))?.as_bytes());
+        if entry.user.is_none()
+            && name.is_none()
+            && (entry.part, entry.how) == (Part::Call, How::Nothing)
+        {
+            out.extend_from_slice(named[1].as_bytes());
         } else {
-            out.extend_from_slice(self.methods.get(usize::from(method))?.as_bytes());
-            part(out, packed)?;
-            who(out, packed, flags)?;
+            out.extend_from_slice(named[0].as_bytes());
+            part(out, entry.part);
+            who(out, entry, name.map(|name| &*name.0));
         }
-        self.remote(out, remote);
-        let text = text_of(packed)?;
-        facts(out, packed)?;
-        if flags & IS_CUT != 0 {
+        self.remote(out, entry.origin.remote);
+        if facts(out, entry) {
             out.extend_from_slice(b",\"truncated\":true");
         }
-        if status == 0 {
-            out.extend_from_slice(b",\"code\":\"OK\"");
+        if entry.status == 0 && entry.text.is_empty() {
+            out.extend_from_slice(OK);
         } else {
-            json::field(
-                out,
-                "code",
-                GrpcCode::NAMES.get(usize::from(status)).unwrap_or(&"Unknown"),
-            );
+            end(out, entry);
         }
-        if !text.is_empty() {
-            json::field(out, "message", &String::from_utf8_lossy(text));
-        }
-        json::key(out, "took_us");
-        json::number(out, took);
+        json::number(out, micros(entry.took));
         out.extend_from_slice(b"}\n");
-        Some(())
     }
 
     /// Appends a line that tells how many entries were lost.
     pub(crate) fn append_dropped(&mut self, out: &mut Vec<u8>, dropped: u64) {
-        self.begin(out, SystemTime::now());
+        self.begin_now(out);
         json::key(out, "dropped");
         json::number(out, dropped);
         out.extend_from_slice(b"}\n");
@@ -116,7 +111,7 @@ impl Lines {
 
     /// Appends the line at the beginning of a file.
     pub(crate) fn append_opened(&mut self, out: &mut Vec<u8>, member: u64, cluster: u64) {
-        self.begin(out, SystemTime::now());
+        self.begin_now(out);
         out.extend_from_slice(b",\"opened\":true");
         json::key(out, "member");
         json::identifier(out, member);
@@ -125,186 +120,210 @@ impl Lines {
         out.extend_from_slice(b"}\n");
     }
 
-    fn begin(&mut self, out: &mut Vec<u8>, at: SystemTime) {
-        let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
-        if since.as_secs() != self.second {
-            self.stamp_of(since.as_secs());
+    fn begin_now(&mut self, out: &mut Vec<u8>) {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        self.begin(out, micros(now));
+    }
+
+    fn begin(&mut self, out: &mut Vec<u8>, at_us: u64) {
+        let second = at_us / 1_000_000;
+        if second != self.second {
+            self.stamp_of(second);
         }
-        let mut micros = since.subsec_micros();
-        for digit in self.stamp.iter_mut().skip(FRACTION_AT).take(6).rev() {
-            *digit = b'0' + (micros % 10) as u8;
-            micros /= 10;
+        let fraction = (at_us % 1_000_000) as u32;
+        let pairs = [fraction / 10_000, fraction / 100 % 100, fraction % 100];
+        for (digits, pair) in self.stamp[FRACTION_AT..].chunks_exact_mut(2).zip(pairs) {
+            digits.copy_from_slice(&json::pair(pair as u8));
         }
         out.extend_from_slice(&self.stamp);
     }
 
     /// Appends an address, which is made text only once in a while.
-    fn remote(&mut self, out: &mut Vec<u8>, packed: &[u8]) {
-        // Those of many connections differ in the last bytes: the port.
-        let low = packed.iter().rev().take(2).fold(0, |sum, byte| 31 * sum + usize::from(*byte));
-        let (known, text) = &mut self.remotes[low % REMOTES];
-        if known.is_empty() || known != packed {
-            *known = packed.to_vec();
+    fn remote(&mut self, out: &mut Vec<u8>, remote: Option<SocketAddr>) {
+        let Some(remote) = remote else {
+            return out.extend_from_slice(b",\"remote\":null");
+        };
+        // Those of many connections differ in the port.
+        let (known, text) = &mut self.remotes[usize::from(remote.port()) % REMOTES];
+        if text.is_empty() || *known != remote {
+            *known = remote;
             text.clear();
-            address(text, packed);
+            json::key(text, "remote");
+            // Writing to a vector cannot fail.
+            let _ = match remote {
+                SocketAddr::V4(remote) => write!(text, "\"{remote}\""),
+                SocketAddr::V6(remote) => write!(text, "\"[{}]:{}\"", remote.ip(), remote.port()),
+            };
         }
         out.extend_from_slice(text);
     }
 
+    #[cold]
     fn stamp_of(&mut self, second: u64) {
         self.second = second;
-        let at = UNIX_EPOCH + Duration::from_secs(second);
+        // What such clocks say beyond the year 9999 is not told.
+        let at = UNIX_EPOCH + Duration::from_secs(second.min(253_402_300_799));
         let text = humantime::format_rfc3339_seconds(at).to_string();
-        let text = text.trim_end_matches('Z');
-        self.stamp = format!("{{\"time\":\"{text}.000000Z\"").into_bytes();
+        let digits = text.trim_end_matches('Z').bytes();
+        self.stamp[DATE_AT..FRACTION_AT].iter_mut().zip(digits).for_each(|(at, byte)| *at = byte);
     }
 }
 
-fn part(out: &mut Vec<u8>, packed: &mut &[u8]) -> Option<()> {
-    let event = match split(packed, 1)?[0] {
-        0 => return Some(()),
-        1 => "create",
-        _ => "cancel",
+/// Whole microseconds; more than there will be are cut.
+fn micros(duration: Duration) -> u64 {
+    duration.as_secs().wrapping_mul(1_000_000).wrapping_add(duration.subsec_micros().into())
+}
+
+#[cold]
+fn part(out: &mut Vec<u8>, part: Part) {
+    let (event, id) = match part {
+        Part::Call => return,
+        Part::WatchCreated(id) => ("create", id),
+        Part::WatchCanceled(id) => ("cancel", id),
     };
     json::field(out, "event", event);
     json::key(out, "watch_id");
-    json::signed(out, u64_of(packed)? as i64);
-    Some(())
+    json::signed(out, id);
 }
 
-fn who(out: &mut Vec<u8>, packed: &mut &[u8], flags: u8) -> Option<()> {
-    if flags & HAS_USER == 0 {
-        out.extend_from_slice(b",\"user\":null");
-    } else {
-        json::field(out, "user", &String::from_utf8_lossy(text_of(packed)?));
+fn who(out: &mut Vec<u8>, entry: &Entry<'_>, name: Option<&str>) {
+    match entry.user {
+        None => out.extend_from_slice(b",\"user\":null"),
+        Some(user) => json::field(out, "user", head(user, WORDS_BYTES_MAX)),
     }
-    json::field(out, "how", HOWS.get(usize::from(flags >> HOW_SHIFT))?);
-    if flags & HAS_NAME != 0 {
-        json::field(out, "certificate", &String::from_utf8_lossy(text_of(packed)?));
-    }
-    Some(())
-}
-
-/// Of six bytes or eighteen: the address, then the port.
-fn address(out: &mut Vec<u8>, remote: &[u8]) {
-    let Some((ip, port)) = remote.split_last_chunk::<2>() else {
-        return out.extend_from_slice(b",\"remote\":null");
+    let how = match entry.how {
+        How::Nothing => "none",
+        How::Token => "token",
+        How::Certificate => "certificate",
     };
-    json::key(out, "remote");
-    match *ip {
-        [a, b, c, d] => {
-            for (byte, before) in [(a, b'"'), (b, b'.'), (c, b'.'), (d, b'.')] {
-                out.push(before);
-                json::number(out, byte.into());
-            }
-        }
-        _ => {
-            let ip: [u8; 16] = ip.try_into().unwrap_or_default();
-            // Writing to a vector cannot fail.
-            let _ = write!(out, "\"[{}]", Ipv6Addr::from(ip));
-        }
-    }
-    out.push(b':');
-    json::number(out, u16::from_le_bytes(*port).into());
-    out.push(b'"');
-}
-
-/// Keys and URLs become lists; they stand together in an entry.
-fn facts(out: &mut Vec<u8>, packed: &mut &[u8]) -> Option<()> {
-    let mut list = tag::END;
-    loop {
-        let kind = split(packed, 1)?[0];
-        if kind != list && list != tag::END {
-            out.push(b']');
-            list = tag::END;
-        }
-        match kind {
-            tag::END => return Some(()),
-            tag::RANGE | tag::URL => {
-                if list == kind {
-                    out.push(b',');
-                } else {
-                    let name = if kind == tag::RANGE { "ranges" } else { "urls" };
-                    json::key(out, name);
-                    out.push(b'[');
-                    list = kind;
-                }
-                if kind == tag::RANGE {
-                    range(out, packed)?;
-                } else {
-                    json::quoted(out, &String::from_utf8_lossy(text_of(packed)?));
-                }
-            }
-            _ => single(out, packed, kind)?,
-        }
+    json::field(out, "how", how);
+    if let Some(name) = name {
+        json::field(out, "certificate", head(name, WORDS_BYTES_MAX));
     }
 }
 
-fn range(out: &mut Vec<u8>, packed: &mut &[u8]) -> Option<()> {
-    let op = OPS.get(usize::from(split(packed, 1)?[0]))?;
-    let lease = u64_of(packed)?;
-    let (key, end) = (text_of(packed)?, text_of(packed)?);
+fn end(out: &mut Vec<u8>, entry: &Entry<'_>) {
+    let code = GrpcCode::NAMES.get(usize::from(entry.status)).unwrap_or(&"Unknown");
+    json::field(out, "code", code);
+    if !entry.text.is_empty() {
+        json::field(out, "message", head(entry.text, WORDS_BYTES_MAX));
+    }
+    json::key(out, "took_us");
+}
+
+/// Keys and URLs become lists; they stand together in an entry. Says whether something was cut.
+fn facts(out: &mut Vec<u8>, entry: &Entry<'_>) -> bool {
+    let (mut left, mut list, mut is_whole) = (ENTRY_TEXT_BYTES_MAX, "", true);
+    for fact in entry.about.facts() {
+        let name = match fact {
+            Fact::Range { .. } => "ranges",
+            Fact::Url(_) => "urls",
+            _ => "",
+        };
+        if name == list && !name.is_empty() {
+            out.push(b',');
+        } else {
+            if !list.is_empty() {
+                out.push(b']');
+            }
+            if !name.is_empty() {
+                json::key(out, name);
+                out.push(b'[');
+            }
+            list = name;
+        }
+        is_whole = match fact {
+            Fact::Range { op, key, end, lease } => range(out, *op, [key, end], *lease, &mut left),
+            Fact::Url(url) => {
+                let text = cut(url, &mut left);
+                json::quoted(out, text);
+                text.len() == url.len()
+            }
+            _ => single(out, fact, &mut left),
+        };
+        // What is behind a text that was cut would be cut to nothing.
+        if !is_whole {
+            break;
+        }
+    }
+    if !list.is_empty() {
+        out.push(b']');
+    }
+    !is_whole || entry.about.is_cut()
+}
+
+/// Whether it is there whole.
+fn range(out: &mut Vec<u8>, op: Op, [key, end]: [&[u8]; 2], lease: i64, left: &mut usize) -> bool {
+    let (kept_key, kept_end) = (cut_bytes(key, left), cut_bytes(end, left));
     out.push(b'{');
-    if !op.is_empty() {
+    let name = OPS[op as usize];
+    if !name.is_empty() {
         out.extend_from_slice(b"\"op\":\"");
-        out.extend_from_slice(op.as_bytes());
+        out.extend_from_slice(name.as_bytes());
         out.extend_from_slice(b"\",");
     }
-    json::bytes_field(out, "key", key);
-    if !end.is_empty() {
+    json::bytes_field(out, "key", kept_key);
+    if !kept_end.is_empty() {
         out.push(b',');
-        json::bytes_field(out, "end", end);
+        json::bytes_field(out, "end", kept_end);
     }
     if lease != 0 {
         json::key(out, "lease");
-        json::identifier(out, lease);
+        json::identifier(out, lease as u64);
     }
     out.push(b'}');
-    Some(())
+    (kept_key.len(), kept_end.len()) == (key.len(), end.len())
 }
 
-fn single(out: &mut Vec<u8>, packed: &mut &[u8], kind: u8) -> Option<()> {
-    let name = match kind {
-        tag::LEASE => "lease",
-        tag::MEMBER => "member",
-        tag::REVISION => {
+/// Whether it is there whole.
+fn single(out: &mut Vec<u8>, fact: &Fact, left: &mut usize) -> bool {
+    let (name, text) = match fact {
+        Fact::Lease(id) => return identified(out, "lease", *id as u64),
+        Fact::Member(id) => return identified(out, "member", *id),
+        Fact::Revision(revision) => {
             json::key(out, "revision");
-            json::signed(out, u64_of(packed)? as i64);
-            return Some(());
+            json::signed(out, *revision);
+            return true;
         }
-        tag::USER => "for_user",
-        tag::ROLE => "for_role",
-        tag::ACTION => "action",
-        tag::ALARM => "alarm",
-        tag::VERSION => "version",
-        _ => return None,
+        Fact::User(name) => ("for_user", name.as_str()),
+        Fact::Role(name) => ("for_role", name.as_str()),
+        Fact::Version(version) => ("version", version.as_str()),
+        Fact::Action(action) => ("action", *action),
+        Fact::Alarm(alarm) => ("alarm", *alarm),
+        // These stand in lists.
+        Fact::Url(_) | Fact::Range { .. } => return true,
     };
-    if matches!(kind, tag::LEASE | tag::MEMBER) {
-        json::key(out, name);
-        json::identifier(out, u64_of(packed)?);
-    } else {
-        json::field(out, name, &String::from_utf8_lossy(text_of(packed)?));
-    }
-    Some(())
+    let kept = cut(text, left);
+    json::field(out, name, kept);
+    kept.len() == text.len()
 }
 
-fn split<'a>(packed: &mut &'a [u8], length: usize) -> Option<&'a [u8]> {
-    let (taken, rest) = packed.split_at_checked(length)?;
-    *packed = rest;
-    Some(taken)
+fn identified(out: &mut Vec<u8>, name: &str, id: u64) -> bool {
+    json::key(out, name);
+    json::identifier(out, id);
+    true
 }
 
-fn take<'a, const N: usize>(packed: &mut &'a [u8]) -> Option<&'a [u8; N]> {
-    split(packed, N)?.try_into().ok()
+/// As much of a text as is left of the entry's.
+fn cut<'a>(text: &'a str, left: &mut usize) -> &'a str {
+    let kept = head(text, *left);
+    *left -= kept.len();
+    kept
 }
 
-fn u64_of(packed: &mut &[u8]) -> Option<u64> {
-    take(packed).map(|bytes| u64::from_le_bytes(*bytes))
+/// The beginning of a text.
+fn head(text: &str, room: usize) -> &str {
+    &text[..text.floor_char_boundary(room)]
 }
 
-fn text_of<'a>(packed: &mut &'a [u8]) -> Option<&'a [u8]> {
-    let length = u16::from_le_bytes(*take(packed)?);
-    split(packed, length.into())
+/// As [`cut`]; what was text is text still.
+fn cut_bytes<'a>(bytes: &'a [u8], left: &mut usize) -> &'a [u8] {
+    let whole = bytes.len().min(*left);
+    let is_within = |at: usize| bytes.get(at).is_some_and(|byte| byte & 0xc0 == 0x80);
+    let length = (0..4).filter_map(|back| whole.checked_sub(back)).find(|at| !is_within(*at));
+    let length = length.unwrap_or(whole);
+    *left -= length;
+    &bytes[..length]
 }
 
 #[cfg(test)]

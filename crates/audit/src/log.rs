@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, sync_channel};
-use std::time::Instant;
 
 use ketch_api::ports::{Audit, Entry};
 use parking_lot::Mutex;
@@ -54,7 +53,8 @@ impl Log {
 
     pub(crate) fn start(target: Box<dyn Target>, identity: Identity) -> io::Result<Self> {
         let output = Output::open(target)?;
-        let queue = Arc::new(Queue::new(Instant::now()));
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let queue = Arc::new(Queue::new(threads));
         let written = Arc::new(AtomicU64::new(0));
         let writer = Writer::new(Arc::clone(&queue), output, identity, Arc::clone(&written));
         let (ended, end) = sync_channel(0);
@@ -68,12 +68,12 @@ impl Log {
     /// Goes on in the file that now has the name: for after the old one was moved away. Returns
     /// at once.
     pub fn reopen(&self) {
-        self.queue.order(Orders { reopen: true, stop: false });
+        self.queue.order(Orders::REOPEN);
     }
 
     /// Writes what waits and ends, or gives up after `STOP_PATIENCE`. Later entries are dropped.
     pub fn stop(&self) {
-        self.queue.order(Orders { reopen: false, stop: true });
+        self.queue.order(Orders::STOP);
         if let Some(end) = self.end.lock().take() {
             // Nothing is ever sent: an error is the end, or that it took too long.
             let _ = end.recv_timeout(STOP_PATIENCE);

@@ -1,37 +1,50 @@
-//! What waits to be written: packed entries in one piece of memory, under a leaf lock.
+//! What waits to be written: lines, in one piece of memory for each thread that leaves some.
+//!
+//! Threads that share a piece, or even the memory that tells of it, would hand cache lines to and
+//! fro with every entry.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::cell::Cell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant, SystemTime};
 
 use ketch_api::ports::Entry;
 use parking_lot::{Condvar, Mutex};
 
-use crate::limits::{QUEUE_BYTES_MAX, QUEUE_ENTRIES_MAX};
-use crate::pack::{PACKED_BYTES_MAX, pack};
+use crate::limits::{GRANT_BYTES, QUEUE_BYTES_MAX, URGENT_BYTES};
+use crate::line::{Lines, Methods};
 
-/// The writer is woken before its time when so much waits.
-const URGENT_BYTES: usize = QUEUE_BYTES_MAX / 8;
+/// Room for most lines.
+const USUAL_BYTES: usize = 512;
 
 /// What waits, between the calls and the writer.
 pub(crate) struct Queue {
-    waiting: Mutex<Waiting>,
+    shards: Vec<Shard>,
+    /// Bytes that no shard was given.
+    room_bytes: AtomicUsize,
+    orders: Mutex<Orders>,
     news: Condvar,
     /// Entries lost, ever.
     dropped: AtomicU64,
     epoch: Instant,
 }
 
-#[derive(Default)]
+/// On cache lines of its own.
+#[repr(align(128))]
+struct Shard(Mutex<Waiting>);
+
 struct Waiting {
+    lines: Lines,
     batch: Batch,
-    orders: Orders,
+    granted_bytes: usize,
+    is_closed: bool,
 }
 
 /// What the writer takes at a time.
 #[derive(Debug, Default)]
 pub(crate) struct Batch {
-    pub(crate) packed: Vec<u8>,
-    pub(crate) entries: usize,
+    pub(crate) lines: Vec<u8>,
+    pub(crate) entries: u64,
     /// Lost behind these entries.
     pub(crate) dropped: u64,
 }
@@ -41,36 +54,67 @@ pub(crate) struct Batch {
 pub(crate) struct Orders {
     pub(crate) reopen: bool,
     pub(crate) stop: bool,
+    /// Much waits.
+    is_urgent: bool,
 }
 
 impl Queue {
-    pub(crate) fn new(epoch: Instant) -> Self {
-        let (waiting, news) = (Mutex::default(), Condvar::new());
-        Self { waiting, news, dropped: AtomicU64::new(0), epoch }
+    /// For so many threads; more share.
+    pub(crate) fn new(threads: usize) -> Self {
+        let (epoch, wall, methods) = (Instant::now(), SystemTime::now(), Arc::new(Methods::new()));
+        let shard = |_| {
+            let lines = Lines::new(Arc::clone(&methods), epoch, wall);
+            let batch = Batch::default();
+            Shard(Mutex::new(Waiting { lines, batch, granted_bytes: 0, is_closed: false }))
+        };
+        Self {
+            shards: (0..threads.max(1)).map(shard).collect(),
+            room_bytes: AtomicUsize::new(QUEUE_BYTES_MAX),
+            orders: Mutex::default(),
+            news: Condvar::new(),
+            dropped: AtomicU64::new(0),
+            epoch,
+        }
     }
 
-    /// The moment from which entries count their time.
-    pub(crate) fn epoch(&self) -> Instant {
-        self.epoch
-    }
-
-    /// Keeps an entry if there is room and somebody to write it.
+    /// Keeps the line of an entry if there is room and somebody to write it.
     pub(crate) fn push(&self, entry: &Entry<'_>) {
-        let mut waiting = self.waiting.lock();
-        let Waiting { batch, orders } = &mut *waiting;
-        let has_room = batch.entries < QUEUE_ENTRIES_MAX
-            && batch.packed.len() + PACKED_BYTES_MAX <= QUEUE_BYTES_MAX;
-        if !has_room || orders.stop {
-            batch.dropped += 1;
-            self.lose(1);
-            return;
+        let shard = &self.shards[own_number() % self.shards.len()];
+        let (before, after) = {
+            let waiting = &mut *shard.0.lock();
+            let before = waiting.batch.lines.len();
+            if waiting.is_closed || !self.has_room(waiting, before + USUAL_BYTES) {
+                return self.drop_one(waiting);
+            }
+            waiting.lines.append(&mut waiting.batch.lines, entry);
+            let after = waiting.batch.lines.len();
+            if !self.has_room(waiting, after) {
+                waiting.batch.lines.truncate(before);
+                return self.drop_one(waiting);
+            }
+            waiting.batch.entries += 1;
+            (before, after)
+        };
+        if before < URGENT_BYTES && after >= URGENT_BYTES {
+            self.order(Orders { is_urgent: true, ..Orders::default() });
         }
-        let before = batch.packed.len();
-        pack(&mut batch.packed, entry, self.epoch);
-        batch.entries += 1;
-        if before < URGENT_BYTES && batch.packed.len() >= URGENT_BYTES {
-            self.news.notify_one();
+    }
+
+    /// Whether a shard may hold so much; takes from the room that is left.
+    fn has_room(&self, waiting: &mut Waiting, bytes: usize) -> bool {
+        while waiting.granted_bytes < bytes {
+            let less = |room: usize| room.checked_sub(GRANT_BYTES);
+            if self.room_bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_err() {
+                return false;
+            }
+            waiting.granted_bytes += GRANT_BYTES;
         }
+        true
+    }
+
+    fn drop_one(&self, waiting: &mut Waiting) {
+        waiting.batch.dropped += 1;
+        self.lose(1);
     }
 
     /// Counts entries that will not be written.
@@ -83,42 +127,65 @@ impl Queue {
         self.dropped.load(Ordering::Relaxed)
     }
 
-    /// Takes all that waits, after `period` or as soon as it is much; `batch` gives its memory.
-    pub(crate) fn take(&self, batch: &mut Batch, period: Duration) -> Orders {
-        batch.packed.clear();
-        (batch.entries, batch.dropped) = (0, 0);
-        let mut waiting = self.waiting.lock();
-        if !waiting.is_urgent() {
-            self.news.wait_for(&mut waiting, period);
+    /// Waits for `period`, or until much waits, or for an order.
+    pub(crate) fn wait(&self, period: Duration) -> Orders {
+        let mut orders = self.orders.lock();
+        if !orders.any() && !orders.is_urgent {
+            self.news.wait_for(&mut orders, period);
         }
-        std::mem::swap(&mut waiting.batch, batch);
-        waiting.orders.given()
+        orders.is_urgent = false;
+        orders.given()
+    }
+
+    /// Takes all that waits, each thread's by itself. `batches` give their memory, each for the same
+    /// thread again: it is there already, and its size is the usual one.
+    pub(crate) fn take(&self, batches: &mut Vec<Batch>) {
+        // By the clock of now, whatever was done to it since the start.
+        let wall = SystemTime::now().checked_sub(self.epoch.elapsed());
+        batches.resize_with(self.shards.len(), Batch::default);
+        for (shard, batch) in self.shards.iter().zip(batches) {
+            // What a storm took is given back when that is over.
+            if batch.lines.capacity() > URGENT_BYTES.max(4 * batch.lines.len()) {
+                batch.lines = Vec::new();
+            }
+            batch.lines.clear();
+            (batch.entries, batch.dropped) = (0, 0);
+            let mut waiting = shard.0.lock();
+            waiting.lines.set_epoch(wall.unwrap_or(SystemTime::UNIX_EPOCH));
+            std::mem::swap(&mut waiting.batch, batch);
+            let granted_bytes = std::mem::take(&mut waiting.granted_bytes);
+            drop(waiting);
+            self.room_bytes.fetch_add(granted_bytes, Ordering::Relaxed);
+        }
     }
 
     /// Waits for an order, leaving what waits where it is.
     pub(crate) fn rest(&self, period: Duration) -> Orders {
-        let mut waiting = self.waiting.lock();
+        let mut orders = self.orders.lock();
         let until = Instant::now() + period;
-        while !waiting.orders.any() && !self.news.wait_until(&mut waiting, until).timed_out() {}
-        waiting.orders.given()
+        while !orders.any() && !self.news.wait_until(&mut orders, until).timed_out() {}
+        orders.given()
     }
 
-    /// Asks the writer for something.
+    /// Asks the writer for something. Nothing is kept after an order to stop.
     pub(crate) fn order(&self, order: Orders) {
-        let mut waiting = self.waiting.lock();
-        waiting.orders.reopen |= order.reopen;
-        waiting.orders.stop |= order.stop;
+        if order.stop {
+            for shard in &self.shards {
+                shard.0.lock().is_closed = true;
+            }
+        }
+        let mut orders = self.orders.lock();
+        orders.reopen |= order.reopen;
+        orders.stop |= order.stop;
+        orders.is_urgent |= order.is_urgent;
         self.news.notify_one();
     }
 }
 
-impl Waiting {
-    fn is_urgent(&self) -> bool {
-        self.orders.any() || self.batch.packed.len() >= URGENT_BYTES
-    }
-}
-
 impl Orders {
+    pub(crate) const REOPEN: Self = Self { reopen: true, stop: false, is_urgent: false };
+    pub(crate) const STOP: Self = Self { reopen: false, stop: true, is_urgent: false };
+
     fn any(self) -> bool {
         self.reopen || self.stop
     }
@@ -129,4 +196,19 @@ impl Orders {
         self.reopen = false;
         given
     }
+}
+
+/// A number that the calling thread shares with no other.
+fn own_number() -> usize {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    thread_local! {
+        static OWN: Cell<Option<usize>> = const { Cell::new(None) };
+    }
+    OWN.with(|own| {
+        own.get().unwrap_or_else(|| {
+            let number = NEXT.fetch_add(1, Ordering::Relaxed);
+            own.set(Some(number));
+            number
+        })
+    })
 }

@@ -37,42 +37,47 @@ impl Target for Path {
 pub(crate) struct Output {
     target: Box<dyn Target>,
     file: Box<dyn Write + Send>,
-    pub(crate) lines: Vec<u8>,
     written_bytes: usize,
 }
 
 impl Output {
     pub(crate) fn open(mut target: Box<dyn Target>) -> io::Result<Self> {
         let file = target.open()?;
-        Ok(Self { target, file, lines: Vec::new(), written_bytes: 0 })
+        Ok(Self { target, file, written_bytes: 0 })
     }
 
-    /// Goes on in the file that now has the name; in the old one when there is none.
-    pub(crate) fn reopen(&mut self) -> io::Result<()> {
+    /// Goes on in the file that now has the name; in the old one when there is none. A line of
+    /// `lines` that was begun in the old file will be written whole in the new one.
+    pub(crate) fn reopen(&mut self, lines: &[u8]) -> io::Result<()> {
         self.file = self.target.open()?;
-        // A line that was begun in the old file is written whole in the new one.
-        let done = &self.lines[..self.written_bytes];
-        self.written_bytes = done.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+        self.written_bytes = whole_bytes(&lines[..self.written_bytes]);
         Ok(())
     }
 
-    /// Gives up what is not written yet.
-    pub(crate) fn forget(&mut self) {
-        self.lines.clear();
-        self.written_bytes = 0;
+    /// Gives up what is not written yet of `lines`, and says how many of them that are.
+    pub(crate) fn forget(&mut self, lines: &[u8]) -> u64 {
+        let written_bytes = std::mem::take(&mut self.written_bytes);
+        let left = &lines[whole_bytes(&lines[..written_bytes])..];
+        left.iter().filter(|byte| **byte == b'\n').count() as u64
     }
 
-    /// Writes what is not written yet. May be called again after a failure.
-    pub(crate) fn write(&mut self) -> io::Result<()> {
-        while self.written_bytes < self.lines.len() {
-            match self.file.write(&self.lines[self.written_bytes..]) {
+    /// Writes what is not written yet of `lines`. May be called again, with the same, after a
+    /// failure.
+    pub(crate) fn write(&mut self, lines: &[u8]) -> io::Result<()> {
+        while self.written_bytes < lines.len() {
+            match self.file.write(&lines[self.written_bytes..]) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(bytes) => self.written_bytes += bytes,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
         }
-        self.forget();
+        self.written_bytes = 0;
         Ok(())
     }
+}
+
+/// How much of it is whole lines.
+fn whole_bytes(lines: &[u8]) -> usize {
+    lines.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1)
 }

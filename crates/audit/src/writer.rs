@@ -1,11 +1,11 @@
-//! The thread that makes lines and writes them.
+//! The thread that writes lines.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Instant, SystemTime};
 
-use crate::limits::{COMPLAINT_PERIOD, RETRY_PERIOD, WRITE_BYTES, WRITE_PERIOD};
-use crate::line::Lines;
+use crate::limits::{COMPLAINT_PERIOD, RETRY_PERIOD, WRITE_PERIOD};
+use crate::line::{Lines, Methods};
 use crate::log::Identity;
 use crate::queue::{Batch, Queue};
 use crate::target::Output;
@@ -14,10 +14,9 @@ use crate::target::Output;
 pub(crate) struct Writer {
     queue: Arc<Queue>,
     output: Output,
+    /// Makes what the log says of itself.
     lines: Lines,
     identity: Identity,
-    /// Entries whose lines are made but not written.
-    unwritten: u64,
     written: Arc<AtomicU64>,
     complained: Option<Instant>,
     is_stopping: bool,
@@ -30,23 +29,25 @@ impl Writer {
         identity: Identity,
         written: Arc<AtomicU64>,
     ) -> Self {
-        let lines = Lines::new(SystemTime::now());
-        let (unwritten, complained, is_stopping) = (0, None, false);
-        Self { queue, output, lines, identity, unwritten, written, complained, is_stopping }
+        let lines = Lines::new(Arc::new(Methods::new()), Instant::now(), SystemTime::now());
+        let (complained, is_stopping) = (None, false);
+        Self { queue, output, lines, identity, written, complained, is_stopping }
     }
 
     /// Runs until it is told to stop, and all that waited then is written.
     pub(crate) fn run(mut self) {
-        let mut batch = Batch::default();
+        let mut batches = Vec::new();
         self.introduce();
-        self.flush();
         loop {
-            let orders = self.queue.take(&mut batch, WRITE_PERIOD);
+            let orders = self.queue.wait(WRITE_PERIOD);
             self.is_stopping |= orders.stop;
-            // While this is written more may come, if no order to stop stands yet.
+            // Nothing more comes once an order to stop stands.
             let is_last = self.is_stopping;
             // What was there before a file was moved away belongs into that one.
-            self.write(&batch);
+            self.queue.take(&mut batches);
+            for batch in &mut batches {
+                self.write(batch);
+            }
             if orders.reopen {
                 self.reopen();
             }
@@ -59,44 +60,34 @@ impl Writer {
     /// Every file begins with whose it is.
     fn introduce(&mut self) {
         let Identity { member, cluster } = self.identity;
-        self.lines.append_opened(&mut self.output.lines, member, cluster);
+        let mut line = Vec::new();
+        self.lines.append_opened(&mut line, member, cluster);
+        self.flush(&line);
     }
 
     fn reopen(&mut self) {
-        match self.output.reopen() {
-            Ok(()) => {
-                self.introduce();
-                self.flush();
-            }
+        match self.output.reopen(&[]) {
+            Ok(()) => self.introduce(),
             Err(error) => tracing::error!(error = %error, "failed to reopen the audit log"),
         }
     }
 
-    fn write(&mut self, batch: &Batch) {
-        // By the clock of now, whatever was done to it since the start.
-        let age = self.queue.epoch().elapsed();
-        self.lines.set_epoch(SystemTime::now().checked_sub(age).unwrap_or(SystemTime::UNIX_EPOCH));
-        let mut packed = batch.packed.as_slice();
-        for _ in 0..batch.entries {
-            if self.lines.append(&mut self.output.lines, &mut packed).is_none() {
-                debug_assert!(false, "what was packed can be unpacked");
-                break;
-            }
-            self.unwritten += 1;
-            if self.output.lines.len() >= WRITE_BYTES {
-                self.flush();
-            }
-        }
+    fn write(&mut self, batch: &mut Batch) {
         if batch.dropped > 0 {
-            self.lines.append_dropped(&mut self.output.lines, batch.dropped);
+            self.lines.append_dropped(&mut batch.lines, batch.dropped);
         }
-        self.flush();
+        let lost = self.flush(&batch.lines);
+        // The line about dropped ones is no entry, but the last of those that could be lost.
+        let lost = lost.saturating_sub(u64::from(batch.dropped > 0));
+        self.queue.lose(lost);
+        self.written.fetch_add(batch.entries.saturating_sub(lost), Ordering::Relaxed);
     }
 
-    /// Writes, and if that fails tries until it is done: what comes meanwhile waits in the queue,
-    /// and is dropped there when it is too much.
-    fn flush(&mut self) {
-        while let Err(error) = self.output.write() {
+    /// Writes, and if that fails tries until it is done or the log is stopped: what comes meanwhile
+    /// waits in the queue, and is dropped there when it is too much. Says how many lines were not
+    /// written.
+    fn flush(&mut self, lines: &[u8]) -> u64 {
+        while let Err(error) = self.output.write(lines) {
             let is_due = self.complained.is_none_or(|at| at.elapsed() >= COMPLAINT_PERIOD);
             if is_due {
                 self.complained = Some(Instant::now());
@@ -104,19 +95,17 @@ impl Writer {
                 tracing::error!(error = %error, dropped, "failed to write the audit log");
             }
             if self.is_stopping {
-                self.output.forget();
-                self.queue.lose(std::mem::take(&mut self.unwritten));
-                return;
+                return self.output.forget(lines);
             }
             let orders = self.queue.rest(RETRY_PERIOD);
             self.is_stopping |= orders.stop;
             // Lines are under way: this file begins with them.
             if orders.reopen
-                && let Err(error) = self.output.reopen()
+                && let Err(error) = self.output.reopen(lines)
             {
                 tracing::error!(error = %error, "failed to reopen the audit log");
             }
         }
-        self.written.fetch_add(std::mem::take(&mut self.unwritten), Ordering::Relaxed);
+        0
     }
 }

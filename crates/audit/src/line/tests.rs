@@ -1,16 +1,11 @@
 //! Entries and the lines they become.
 
-use std::net::SocketAddr;
-use std::sync::Arc;
-use std::time::Instant;
-
 use bytes::Bytes;
-use ketch_api::ports::{About, ClientName, Entry, Fact, How, Op, Origin, Part};
+use ketch_api::ports::{About, ClientName, Origin};
 use proptest::prelude::*;
 
 use super::*;
-use crate::limits::{ENTRY_TEXT_BYTES_MAX, WORDS_BYTES_MAX};
-use crate::pack::{PACKED_BYTES_MAX, pack};
+use crate::limits::LINE_BYTES_MAX;
 
 /// A call of nobody, about nothing, that went well.
 fn entry<'a>(method: Method, origin: &'a Origin, about: &'a About) -> Entry<'a> {
@@ -30,15 +25,11 @@ fn entry<'a>(method: Method, origin: &'a Origin, about: &'a About) -> Entry<'a> 
 
 /// The line of an entry whose time is the 3rd of May 2026 and so many microseconds.
 fn line(entry: &Entry<'_>) -> String {
-    let mut packed = Vec::new();
     let epoch = entry.began.checked_sub(Duration::from_micros(42)).expect("the machine runs");
-    pack(&mut packed, entry, epoch);
-    assert!(packed.len() <= PACKED_BYTES_MAX);
-    let mut lines = Lines::new(UNIX_EPOCH + Duration::from_secs(1_777_777_777));
+    let wall = UNIX_EPOCH + Duration::from_secs(1_777_777_777);
     let mut out = Vec::new();
-    let mut rest = packed.as_slice();
-    lines.append(&mut out, &mut rest).expect("well packed");
-    assert!(rest.is_empty());
+    Lines::new(Arc::new(Methods::new()), epoch, wall).append(&mut out, entry);
+    assert!(out.len() <= LINE_BYTES_MAX);
     let line = String::from_utf8(out).expect("text");
     assert_eq!(line.find('\n'), Some(line.len() - 1), "{line}");
     serde_json::from_str::<serde_json::Value>(&line).expect("json");

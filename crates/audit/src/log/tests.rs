@@ -2,14 +2,14 @@
 
 use std::io::Write;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ketch_api::Method;
 use ketch_api::ports::{About, Fact, How, Origin, Part};
 use parking_lot::{Condvar, Mutex};
 
 use super::*;
-use crate::limits::QUEUE_ENTRIES_MAX;
+use crate::limits::QUEUE_BYTES_MAX;
 
 const WHOSE: Identity = Identity { member: 0x8e9e, cluster: 0xcd };
 
@@ -102,6 +102,9 @@ const OPENED: &str = "\"opened\":true,\"member\":\"8e9e\",\"cluster\":\"cd\"}";
 const PUT: &str = "\"rpc\":\"/etcdserverpb.KV/Put\"";
 const STATUS: &str = "\"rpc\":\"/etcdserverpb.Maintenance/Status\"";
 
+/// No line of an entry is shorter.
+const LINE_BYTES: usize = 120;
+
 fn start() -> (Fake, Log) {
     let disk = Fake::default();
     let log = Log::start(Box::new(disk.clone()), WHOSE).expect("a thread");
@@ -125,12 +128,12 @@ fn more_than_fits_is_dropped_and_told() {
     disk.change(|disk| disk.is_stuck = true);
     note(&log, Method::Status);
     // The writer now has one batch in its hands, or none: what it cannot have is a second one.
-    let offered = 3 * QUEUE_ENTRIES_MAX;
+    let offered = 3 * QUEUE_BYTES_MAX / LINE_BYTES;
     for _ in 1..offered {
         note(&log, Method::Put);
     }
     let dropped = log.dropped();
-    assert!(dropped >= QUEUE_ENTRIES_MAX as u64, "{dropped} dropped");
+    assert!(dropped >= offered as u64 / 3, "{dropped} dropped");
     disk.change(|disk| disk.is_stuck = false);
     log.stop();
     assert_eq!(log.written() + log.dropped(), offered as u64);
