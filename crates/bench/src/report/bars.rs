@@ -134,21 +134,34 @@ fn find(row: &Row, scale: &Scale, all: &[Results]) -> Found {
     let (ours, theirs) = (values(row, results, "ketch"), values(row, results, "etcd"));
     let both = |a: &(String, f64)| {
         let b = theirs.iter().find(|b| b.0 == a.0)?;
-        Some((a.1, b.1))
+        Some((a.0.clone(), a.1, b.1))
     };
-    let pairs: Vec<(f64, f64)> = ours.iter().filter_map(both).collect();
-    let (ketch, etcd, ratio) = match row.figure {
-        Of::Rates(_) => {
-            let of = |pick: fn(&(f64, f64)) -> f64| {
-                median(&served(&pairs).map(pick).collect::<Vec<_>>())
+    let pairs: Vec<(String, f64, f64)> = ours.iter().filter_map(both).collect();
+    let mut which = None;
+    let (ketch, etcd, ratio) = match (row.figure, row.bar) {
+        (Of::Rates(_), _) => {
+            let served: Vec<_> = pairs.iter().filter(|(_, a, b)| a.max(*b) <= SERVED_MS).collect();
+            let middle = |pick: fn(f64, f64) -> f64| {
+                median(&served.iter().map(|(_, a, b)| pick(*a, *b)).collect::<Vec<_>>())
             };
-            (of(|p| p.0), of(|p| p.1), of(|p| p.0 / p.1))
+            (middle(|a, _| a), middle(|_, b| b), middle(|a, b| a / b))
         }
-        Of::One(_) | Of::Worst(_) => {
-            (largest(ours.iter().map(|p| p.1)), largest(theirs.iter().map(|p| p.1)), worst(&pairs))
+        // The one of which the ratio is the worst stands for all.
+        (Of::Worst(_), Bar::RatioAtMost(_)) if !pairs.is_empty() => {
+            let worst = pairs.iter().max_by(|a, b| (a.1 / a.2).total_cmp(&(b.1 / b.2)));
+            which = worst.map(|(name, ..)| name.clone());
+            (worst.map(|p| p.1), worst.map(|p| p.2), worst.map(|p| p.1 / p.2))
+        }
+        _ => {
+            let largest = |of: &[(String, f64)]| of.iter().map(|p| p.1).max_by(f64::total_cmp);
+            let (a, b) = (largest(&ours), largest(&theirs));
+            (a, b, a.zip(b).map(|(a, b)| a / b).filter(|ratio| ratio.is_finite()))
         }
     };
-    let verdict = verdict(row, scale, results, ketch, ratio);
+    let mut verdict = verdict(row, scale, results, ketch, ratio);
+    if let Some(which) = which {
+        let _ = write!(verdict, " ({which})");
+    }
     Found { ketch, etcd, ratio, verdict }
 }
 
@@ -156,19 +169,6 @@ impl Found {
     fn nothing(why: &str) -> Self {
         Self { ketch: None, etcd: None, ratio: None, verdict: format!("not measured: {why}") }
     }
-}
-
-fn served(pairs: &[(f64, f64)]) -> impl Iterator<Item = &(f64, f64)> {
-    pairs.iter().filter(|(a, b)| *a <= SERVED_MS && *b <= SERVED_MS)
-}
-
-fn largest(values: impl Iterator<Item = f64>) -> Option<f64> {
-    values.max_by(f64::total_cmp)
-}
-
-/// Of ratios that mean something.
-fn worst(pairs: &[(f64, f64)]) -> Option<f64> {
-    largest(pairs.iter().filter(|(a, b)| *a >= 0.0 && *b > 0.0).map(|(a, b)| a / b))
 }
 
 fn values(row: &Row, results: &Results, program: &str) -> Vec<(String, f64)> {
