@@ -231,15 +231,18 @@ impl Member {
         gate::still_holds(&self.auth, pass.caller.as_deref())
     }
 
-    /// Checks the password off the lanes, then has the log make a token.
+    /// Checks the password off the lanes, then has the log make a token. One too many is refused
+    /// before it costs the node anything.
     async fn log_in(
         &self,
         request: pb::AuthenticateRequest,
     ) -> Result<pb::AuthenticateResponse, Code> {
+        let mut place = self.passwords.place()?;
         self.linearize().await?;
         loop {
             let known = self.auth.password_hash(&request.name)?;
-            if !self.passwords.matches(request.password.clone(), known.hash).await? {
+            let password = request.password.clone();
+            if !self.passwords.matches(place, password, known.hash).await? {
                 tracing::warn!(user_name = %request.name, "invalid authentication request");
                 return Err(Code::AuthFailed);
             }
@@ -255,6 +258,7 @@ impl Member {
             };
             // The password may be another one since.
             if revision != known.revision {
+                place = self.passwords.place()?;
                 continue;
             }
             response.token = self.tokens.token(response.token, &user, revision)?;
