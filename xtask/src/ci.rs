@@ -58,7 +58,8 @@ pub(crate) fn run(root: &Path, fast: bool) -> Result<()> {
 pub(crate) fn bench(root: &Path, arguments: &[&str]) -> Result<()> {
     let shell = Shell::new()?;
     shell.change_dir(root);
-    cmd!(shell, "cargo build --release -p ketch-server -p ketch-bench -p ketch-utl -p ketch-ctl").run()?;
+    cmd!(shell, "cargo build --release -p ketch-server -p ketch-bench -p ketch-utl -p ketch-ctl")
+        .run()?;
     Ok(cmd!(shell, "target/release/ketch-bench {arguments...}").run()?)
 }
 

@@ -137,8 +137,8 @@ impl Queue {
         orders.given()
     }
 
-    /// Takes all that waits, each thread's by itself. `batches` give their memory, each for the same
-    /// thread again: it is there already, and its size is the usual one.
+    /// Takes all that waits, each thread's by itself. `batches` give their memory, each for the
+    /// same thread again: it is there already, and its size is the usual one.
     pub(crate) fn take(&self, batches: &mut Vec<Batch>) {
         // By the clock of now, whatever was done to it since the start.
         let wall = SystemTime::now().checked_sub(self.epoch.elapsed());

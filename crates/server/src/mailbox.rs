@@ -2,8 +2,8 @@
 //!
 //! One lock and one wake-up a batch; a sender wakes the receiver only if it sleeps. A receiver that
 //! has nothing to do with some letters for now says so by sleeping patiently: those that are marked
-//! patient then gather until something else wakes it, or until they are too many. A sender that will
-//! see to its letters itself puts them in quietly, and wakes nobody.
+//! patient then gather until something else wakes it, or until they are too many. A sender that
+//! will see to its letters itself puts them in quietly, and wakes nobody.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -1,8 +1,8 @@
 //! Who waits for which proposal.
 //!
 //! A lane registers before it proposes; the apply thread answers; a sweep ends what took too long,
-//! so that no request pays for a timer of its own. Answers to calls of a lane go to its tray, all of
-//! a batch by one wake-up; the lane hands them out itself.
+//! so that no request pays for a timer of its own. Answers to calls of a lane go to its tray, all
+//! of a batch by one wake-up; the lane hands them out itself.
 
 use std::time::{Duration, Instant};
 

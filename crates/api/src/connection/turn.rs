@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use crate::limits::{CONNECTION_BEHIND_CALLS, CONNECTION_BEHIND_MS, CONNECTION_TURN_BYTES};
 
 /// What may still be read in this turn of the connection's task, and since when there was always
-/// more to read than that. Shared by the parts of one task; the atomics let it move between threads.
+/// more to read than that. Shared by the parts of one task; the atomics let it move between
+/// threads.
 #[derive(Clone)]
 pub(super) struct Turn(Arc<State>);
 

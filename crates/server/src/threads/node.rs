@@ -99,8 +99,8 @@ impl Turns {
         }
     }
 
-    /// Sees to letters that were put in quietly: takes a turn, unless another thread is at it, which
-    /// looks again when it is done.
+    /// Sees to letters that were put in quietly: takes a turn, unless another thread is at it,
+    /// which looks again when it is done.
     pub(crate) fn take(&self) {
         for _ in 0..TURNS {
             let Some(mut place) = self.turn.try_lock() else { return };

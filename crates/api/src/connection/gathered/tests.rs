@@ -1,3 +1,5 @@
+//! What the gathering writer says to the pipe below, write by write.
+
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::task::Waker;
