@@ -5,7 +5,7 @@ use ketch_proto::authpb::{Permission, permission};
 
 use crate::ranges::Ranges;
 
-/// Read and write, each the union of what the roles give.
+/// Read and write, each the union of what the roles give, in the order of the roles.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Permissions {
     read: Ranges,
@@ -36,16 +36,15 @@ impl Permissions {
     }
 }
 
-/// A kind that we do not know gives nothing. Nor does a permission on the empty key, which
-/// releases before 3.5 let pass: etcd's tree takes that key for the end of the key space.
+/// A kind that we do not know gives nothing. A permission on the empty key or on a range without
+/// keys, which releases before 3.5 let pass, is one among the others.
 fn gives(permission: &Permission, access: Access) -> bool {
-    !permission.key.is_empty()
-        && match permission::Type::try_from(permission.perm_type) {
-            Ok(permission::Type::Read) => access == Access::Read,
-            Ok(permission::Type::Write) => access == Access::Write,
-            Ok(permission::Type::Readwrite) => true,
-            Err(_) => false,
-        }
+    match permission::Type::try_from(permission.perm_type) {
+        Ok(permission::Type::Read) => access == Access::Read,
+        Ok(permission::Type::Write) => access == Access::Write,
+        Ok(permission::Type::Readwrite) => true,
+        Err(_) => false,
+    }
 }
 
 fn range(permission: &Permission) -> KeyRange {

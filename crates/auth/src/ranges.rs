@@ -3,6 +3,8 @@
 use bytes::Bytes;
 use ketch_base::KeyRange;
 
+use crate::backward::Backward;
+
 /// Keys from `start` up to and without `end`; `None` is the end of the key space.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Span {
@@ -14,12 +16,22 @@ struct Span {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Ranges {
     spans: Vec<Span>,
+    backward: Backward,
 }
 
 impl Ranges {
-    /// Ranges in any order, overlapping or not. Those that hold no key are left out.
+    /// Ranges, overlapping or not, in the order of the permissions that they are. What begins
+    /// with the empty key, or holds none, adds nothing but for ranges that end before they begin.
     pub(crate) fn new(ranges: impl IntoIterator<Item = KeyRange>) -> Self {
-        let mut spans: Vec<Span> = ranges.into_iter().filter_map(span).collect();
+        let mut spans = Vec::new();
+        let mut backward = Backward::default();
+        for range in ranges {
+            let span = span(range);
+            backward.insert(span.start.clone(), span.end.clone().unwrap_or_default());
+            if holds_keys(&span) {
+                spans.push(span);
+            }
+        }
         spans.sort_by(|one, other| one.start.cmp(&other.start));
         let mut merged: Vec<Span> = Vec::with_capacity(spans.len());
         for span in spans {
@@ -32,15 +44,17 @@ impl Ranges {
                 _ => merged.push(span),
             }
         }
-        Self { spans: merged }
+        Self { spans: merged, backward }
     }
 
-    /// Whether every key of `range` is in the set. A range that holds no key is taken for its
-    /// first key, as etcd does in all but a few cases that depend on the shape of its tree.
+    /// Whether every key of `range` is in the set. For a range that holds no key, its first key
+    /// has to be, and found in [`Backward`]. The empty key never is: etcd's tree takes it for the
+    /// end of the key space.
     pub(crate) fn cover(&self, range: &KeyRange) -> bool {
         let Some(around) = self.around(range.start()) else { return false };
         match range {
             KeyRange::Key(_) => true,
+            KeyRange::HalfOpen(key, end) if end <= key => self.backward.cover(key, end),
             KeyRange::HalfOpen(_, end) => !ends_before(around.end.as_deref(), Some(end.as_ref())),
             KeyRange::From(_) => around.end.is_none(),
         }
@@ -55,18 +69,19 @@ impl Ranges {
 }
 
 /// A single key is the range up to the next possible key.
-fn span(range: KeyRange) -> Option<Span> {
-    if range.is_empty() {
-        return None;
-    }
-    Some(match range {
+fn span(range: KeyRange) -> Span {
+    match range {
         KeyRange::Key(key) => {
             let next: Bytes = key.iter().copied().chain([0]).collect();
             Span { start: key, end: Some(next) }
         }
         KeyRange::HalfOpen(start, end) => Span { start, end: Some(end) },
         KeyRange::From(start) => Span { start, end: None },
-    })
+    }
+}
+
+fn holds_keys(span: &Span) -> bool {
+    !span.start.is_empty() && span.end.as_ref().is_none_or(|end| span.start < end)
 }
 
 /// Whether what ends at `end` leaves no gap before `start`.

@@ -56,11 +56,14 @@ proptest! {
 }
 
 #[test]
-fn a_range_without_keys_counts_as_its_first_key() {
+fn a_range_without_keys_counts_as_its_first_key_where_the_tree_shows_it() {
     let range = |key: &'static str, end: &'static str| KeyRange::new(key.into(), end.into());
     let given = Ranges::new([range("c", "e"), range("g", "g")]);
     assert!(given.cover(&range("d", "b")));
     assert!(given.cover(&range("c", "c")));
     assert!(!given.cover(&range("e", "b")));
     assert!(!given.cover(&range("g", "")));
+    let behind = Ranges::new([range("c", "e"), range("g", "k"), range("b", "")]);
+    assert!(behind.cover(&range("h", "d")));
+    assert!(!behind.cover(&range("h", "c")));
 }
