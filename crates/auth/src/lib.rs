@@ -49,6 +49,7 @@ mod change;
 mod error;
 pub mod gate;
 mod hash;
+mod order;
 mod permissions;
 mod ranges;
 mod roles;

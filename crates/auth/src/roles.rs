@@ -7,7 +7,7 @@ use ketch_proto::authpb::{Permission, Role, permission};
 use ketch_proto::etcdserverpb as pb;
 
 use crate::permissions::is_valid;
-use crate::{AuthStore, ROOT};
+use crate::{AuthStore, ROOT, order};
 
 impl AuthStore {
     /// Adds a role that permits nothing.
@@ -76,10 +76,7 @@ impl AuthStore {
             Some(same) if (&same.key, &same.range_end) == (&given.key, &given.range_end) => {
                 same.perm_type = given.perm_type;
             }
-            _ => {
-                let after = known.partition_point(|permission| permission.key <= given.key);
-                known.insert(after, given.clone());
-            }
+            _ => order::insert(known, given.clone()),
         }
         self.change(|state| {
             state.put_role(record, batch);

@@ -21,6 +21,24 @@ impl Cases {
         self.asking(words)
     }
 
+    /// Roles of any size, as calls make them.
+    pub(crate) fn granted(&mut self) -> String {
+        let mut words = vec!["granted".to_owned()];
+        let few_keys = self.below(2) == 0;
+        for _ in 0..self.below(80) {
+            let kind = ["r", "w", "b"][self.below(3)];
+            let (mut key, end) = (self.key(), self.key());
+            if few_keys {
+                key.truncate(1);
+            }
+            let goes = end.is_empty() || end == "*" || before(&key, &end);
+            if goes && !key.is_empty() {
+                words.push(format!("{kind}:{key}:{end}"));
+            }
+        }
+        self.asking(words)
+    }
+
     fn asking(&mut self, mut words: Vec<String>) -> String {
         words.push("?".to_owned());
         for _ in 0..24 {

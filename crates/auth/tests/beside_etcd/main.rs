@@ -7,7 +7,8 @@ mod ours;
 use cases::Cases;
 use ours::Store;
 
-/// `stored ROLES ? ASKED = VERDICTS`, as etcd 3.7.1 gives them; `#` begins a remark.
+/// `stored ROLES ? ASKED = VERDICTS` or `granted ..`, as etcd 3.7.1 gives them; `#` begins a
+/// remark.
 const VERDICTS: &str = include_str!("verdicts.txt");
 
 fn table() -> Vec<(&'static str, &'static str)> {
@@ -47,4 +48,10 @@ fn the_table_is_what_etcd_says() {
 fn random_permissions_are_judged_alike() {
     let mut cases = Cases::new(1);
     compare(&(0..10_000).map(|_| cases.stored()).collect::<Vec<_>>());
+}
+
+#[test]
+fn grants_leave_permissions_in_the_same_order() {
+    let mut cases = Cases::new(2);
+    compare(&(0..5_000).map(|_| cases.granted()).collect::<Vec<_>>());
 }

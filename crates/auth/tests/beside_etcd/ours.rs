@@ -43,6 +43,10 @@ impl Store {
         let names: Vec<String> = (0..given.len()).map(|number| format!("role{number}")).collect();
         match how {
             "stored" => self.put(&names, given),
+            "granted" => {
+                self.put(&names, vec![Vec::new(); names.len()]);
+                self.grant(&names, given);
+            }
             _ => panic!("{how}"),
         }
         let roles: Vec<String> = names.iter().map(|name| self.role(name)).collect();
@@ -64,6 +68,18 @@ impl Store {
         batch.put(Bucket::AuthUsers, own(USER), user.encode_to_vec().into());
         self.backend.append(batch);
         self.store.reload(&self.backend.view()).expect("what was written");
+    }
+
+    fn grant(&self, names: &[String], roles: Vec<Vec<Permission>>) {
+        let mut batch = Batch::new();
+        for (name, permissions) in names.iter().zip(roles) {
+            for permission in permissions {
+                let perm = Some(permission);
+                let request = pb::AuthRoleGrantPermissionRequest { name: name.clone(), perm };
+                self.store.role_grant_permission(&request, &mut batch).expect("etcd takes it");
+            }
+        }
+        self.backend.append(batch);
     }
 
     fn role(&self, name: &str) -> String {
