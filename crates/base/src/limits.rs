@@ -52,8 +52,9 @@ pub const COMPACTION_BATCH_ROWS: usize = 1_000;
 pub const RANGE_CHUNK_BYTES: usize = 512 * 1024;
 /// Rows that the first window of a range holds, read ahead of their turn.
 pub const RANGE_WINDOW_BYTES: usize = 64 * 1024;
-/// Rows that the later windows of all ranges together may hold.
-pub const RANGE_WINDOWS_BYTES: usize = 32 * 1024 * 1024;
+/// Rows that the later windows of all ranges together may hold. Beside them a list fills the page
+/// cache of the storage; both and what is on its way to the client stay below 64 MB.
+pub const RANGE_WINDOWS_BYTES: usize = 16 * 1024 * 1024;
 
 /// Events a synced watch stream may have queued before its watchers fall back to catching up.
 pub const WATCH_STREAM_QUEUE_BYTES: usize = 1024 * 1024;
