@@ -3,6 +3,7 @@
 mod gathered;
 mod paced;
 mod prefixed;
+mod runner;
 mod turn;
 
 use std::convert::Infallible;
@@ -11,7 +12,7 @@ use std::time::Duration;
 
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use crate::edge::{Edge, Surface};
@@ -20,6 +21,7 @@ use crate::ports::{Origin, Ports};
 use gathered::gathered;
 use paced::Paced;
 use prefixed::Prefixed;
+use runner::Runner;
 use turn::Turn;
 
 /// First byte of a TLS connection; no HTTP begins with it.
@@ -121,7 +123,8 @@ where
     let drain = Duration::from_millis(config.drain_ms);
     // Two arms and not one generic function: hyper's connections share no trait.
     if http2 {
-        let connection = http2_builder(config).serve_connection(io, service);
+        let runner = Runner::new(turn.clone());
+        let connection = http2_builder(config, runner).serve_connection(io, service);
         let mut connection = std::pin::pin!(connection);
         tokio::select! {
             end = outbox.drive(&turn, connection.as_mut()) => return Ok(end?),
@@ -159,8 +162,8 @@ async fn opening<I: AsyncRead + Unpin>(
     }
 }
 
-fn http2_builder(config: &ConnectionConfig) -> http2::Builder<TokioExecutor> {
-    let mut builder = http2::Builder::new(TokioExecutor::new());
+fn http2_builder(config: &ConnectionConfig, runner: Runner) -> http2::Builder<Runner> {
+    let mut builder = http2::Builder::new(runner);
     builder
         .timer(TokioTimer::new())
         // etcd sends no date on gRPC answers.

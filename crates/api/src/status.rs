@@ -2,8 +2,11 @@
 
 use std::borrow::Cow;
 
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use ketch_base::{Code, GrpcCode};
+
+const STATUS: HeaderName = HeaderName::from_static("grpc-status");
+const MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 
 /// The number of success.
 pub(crate) const OK: u8 = 0;
@@ -32,8 +35,13 @@ impl Status {
 
     /// Writes the two fields that end every call.
     pub(crate) fn write(&self, fields: &mut HeaderMap) {
-        fields.insert("grpc-status", HeaderValue::from(u16::from(self.number)));
-        fields.insert("grpc-message", message_value(&self.text));
+        fields.insert(STATUS, HeaderValue::from(u16::from(self.number)));
+        let message = match &self.text {
+            // What is refused a hundred thousand times a second is not made anew each time.
+            Cow::Borrowed(text) if is_plain(text) => HeaderValue::from_static(text),
+            text => message_value(text),
+        };
+        fields.insert(MESSAGE, message);
     }
 }
 
@@ -46,16 +54,15 @@ impl From<Code> for Status {
 /// The trailers of a call that went well.
 pub(crate) fn ok_trailers() -> HeaderMap {
     let mut fields = HeaderMap::with_capacity(1);
-    fields.insert("grpc-status", HeaderValue::from_static("0"));
+    fields.insert(STATUS, HeaderValue::from_static("0"));
     fields
 }
 
 /// Percent-encodes what a header cannot carry: everything but printable ASCII, and `%` itself.
 fn message_value(text: &str) -> HeaderValue {
-    let plain = |byte: u8| (0x20..=0x7e).contains(&byte) && byte != b'%';
     let mut encoded = Vec::with_capacity(text.len());
     for byte in text.bytes() {
-        if plain(byte) {
+        if is_plain_byte(byte) {
             encoded.push(byte);
         } else {
             encoded.extend_from_slice(format!("%{byte:02X}").as_bytes());
@@ -63,6 +70,14 @@ fn message_value(text: &str) -> HeaderValue {
     }
     HeaderValue::from_maybe_shared(bytes::Bytes::from(encoded))
         .expect("only printable ASCII is left")
+}
+
+fn is_plain(text: &str) -> bool {
+    text.bytes().all(is_plain_byte)
+}
+
+fn is_plain_byte(byte: u8) -> bool {
+    (0x20..=0x7e).contains(&byte) && byte != b'%'
 }
 
 #[cfg(test)]

@@ -63,6 +63,11 @@ impl Turn {
     /// read. Many calls and not many bytes: who sends few large ones is not behind.
     pub(super) fn call(&self) -> bool {
         self.0.calls.fetch_add(1, Ordering::Relaxed);
+        self.is_behind()
+    }
+
+    /// What [`Turn::call`] tells.
+    pub(super) fn is_behind(&self) -> bool {
         self.0.is_behind.load(Ordering::Relaxed)
     }
 

@@ -11,7 +11,9 @@ use super::encoding::Encoding;
 use super::frames::{Frames, Inbound};
 use super::metadata::{self, Metadata};
 use super::record::Record;
-use super::{auth, cluster, election, health, kv, lease, lock, maintenance, reflection, watch};
+use super::{
+    auth, cluster, election, health, kv, lease, load, lock, maintenance, reflection, watch,
+};
 use crate::body::Body;
 use crate::edge::Edge;
 use crate::method::Method;
@@ -45,12 +47,17 @@ where
     let Some(method) = Method::from_path(request.uri().path()) else {
         return Box::pin(elsewhere(edge, request, content_type)).await;
     };
-    let (parts, body) = request.into_parts();
+    let (parts, mut body) = request.into_parts();
     let metadata = Metadata::read(&parts.headers, origin.name.as_ref(), timeout);
     let mut record = Record::begin(&edge.observer, method, origin, &metadata.credentials);
     let max_message_bytes = edge.config.max_request_bytes + limits::GRPC_OVERHEAD_BYTES;
-    let may_begin = edge.load.check(method, is_late).map_err(Status::from);
-    let encoding = match may_begin.and_then(|()| Encoding::read(&parts.headers)) {
+    if let Err(code) = edge.load.check(method, is_late) {
+        let status = Status::from(code);
+        record.fail(&status);
+        load::drain(&mut body, max_message_bytes).await;
+        return refusal(&status, content_type);
+    }
+    let encoding = match Encoding::read(&parts.headers) {
         Ok(encoding) => encoding,
         Err(status) => {
             record.fail(&status);

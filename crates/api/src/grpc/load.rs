@@ -9,6 +9,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use bytes::Bytes;
+use http_body_util::BodyExt;
 use ketch_base::Code;
 
 use crate::limits::{CALLS_AT_LEAST, CALLS_UNDER_WAY, CALLS_UNDER_WAY_BYTES};
@@ -57,6 +59,21 @@ impl Drop for Share {
     fn drop(&mut self) {
         self.load.0.calls.fetch_sub(1, Ordering::Relaxed);
         self.load.0.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+/// Lets the message of a refused call come, and go. An answer before its end would have the HTTP/2
+/// library reset the stream, and count what still comes for it as a fault of the client's: a
+/// connection with many of them is ended. A message that is longer than any may be is not heard
+/// to its end.
+pub(super) async fn drain<B>(body: &mut B, max_bytes: usize)
+where
+    B: http_body::Body<Data = Bytes> + Unpin,
+{
+    let mut bytes = 0;
+    while !body.is_end_stream() && bytes <= max_bytes {
+        let Some(Ok(frame)) = body.frame().await else { return };
+        bytes += frame.data_ref().map_or(0, Bytes::len);
     }
 }
 
