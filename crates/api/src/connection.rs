@@ -6,7 +6,6 @@ mod prefixed;
 mod runner;
 mod turn;
 
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -116,10 +115,8 @@ where
     let (io, outbox) = gathered(Prefixed::new(io, &beginning[..filled]));
     let io = TokioIo::new(Paced::new(io, turn.clone()));
     let pace = turn.clone();
-    let service = service_fn(move |request| {
-        let (edge, origin, is_late) = (Arc::clone(&edge), origin.clone(), pace.call());
-        async move { Ok::<_, Infallible>(edge.answer(surface, &origin, is_late, request).await) }
-    });
+    let service =
+        service_fn(move |request| Arc::clone(&edge).answer(surface, &origin, pace.call(), request));
     let drain = Duration::from_millis(config.drain_ms);
     // Two arms and not one generic function: hyper's connections share no trait.
     if http2 {

@@ -1,5 +1,6 @@
 //! The edge of one server: its ports, its settings, and where a request goes.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -112,14 +113,14 @@ impl<P: Ports> Edge<P> {
     }
 
     /// Answers one request, whatever it is. One that `is_late` has waited for long before it was
-    /// read: it is refused where others are under way.
-    pub(crate) async fn answer<B>(
-        &self,
+    /// read: it is refused where others are under way. Its head is looked at now.
+    pub(crate) fn answer<B>(
+        self: Arc<Self>,
         surface: Surface,
         origin: &Origin,
         is_late: bool,
         request: Request<B>,
-    ) -> Response<Body>
+    ) -> impl Future<Output = Result<Response<Body>, Infallible>> + Send + use<P, B>
     where
         B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -129,11 +130,15 @@ impl<P: Ports> Edge<P> {
             Surface::All => grpc::is_grpc(&request),
             Surface::Http | Surface::Metrics => false,
         };
-        if grpc {
-            grpc::answer(self, origin, is_late, request).await
+        let begun = if grpc {
+            grpc::begin(&self, origin, is_late, request)
         } else {
-            Box::pin(plain::answer(self, surface, origin, request.into_parts().0)).await
-        }
+            let (edge, origin, head) = (Arc::clone(&self), origin.clone(), request.into_parts().0);
+            grpc::Begun::Other(Box::pin(async move {
+                plain::answer(&edge, surface, &origin, head).await
+            }))
+        };
+        grpc::answer(self, begun)
     }
 }
 

@@ -31,7 +31,7 @@ mod unfinished;
 mod watch;
 mod watch_notes;
 
-pub(crate) use dispatch::{answer, is_grpc};
+pub(crate) use dispatch::{Begun, answer, begin, is_grpc};
 pub(crate) use load::Load;
 pub(crate) use range_body::RangeBody;
 pub(crate) use reflection::Reflection;

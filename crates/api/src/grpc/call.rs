@@ -1,6 +1,7 @@
 //! One call under way: its request messages, its metadata, its account, and ways to end it.
 
 use std::future::Future;
+use std::pin::{Pin, pin};
 use std::time::Duration;
 
 use http::{HeaderValue, Response};
@@ -35,7 +36,7 @@ pub(crate) struct Call<B> {
 
 impl<B: Inbound> Call<B> {
     /// The request of a unary call, after which the metadata is looked at: etcd's order.
-    pub(crate) async fn request<Q, P>(&mut self, edge: &Edge<P>) -> Result<Q, Status>
+    pub(super) async fn request<Q, P>(&mut self, edge: &Edge<P>) -> Result<Q, Status>
     where
         Q: Message + Default + Told,
         P: Ports,
@@ -47,7 +48,7 @@ impl<B: Inbound> Call<B> {
     }
 
     /// The request of a call with a stream of responses; here the metadata comes first.
-    pub(crate) async fn stream_request<Q, P>(&mut self, edge: &Edge<P>) -> Result<Q, Status>
+    pub(super) async fn stream_request<Q, P>(&mut self, edge: &Edge<P>) -> Result<Q, Status>
     where
         Q: Message + Default + Told,
         P: Ports,
@@ -64,7 +65,7 @@ impl<B: Inbound> Call<B> {
     }
 
     /// Puts the request before the gate.
-    pub(crate) fn pass<'a, P: Ports, Q: Content>(
+    pub(super) fn pass<'a, P: Ports, Q: Content>(
         &'a mut self,
         edge: &'a Edge<P>,
         request: &'a Q,
@@ -180,11 +181,11 @@ impl Outlet {
 
 /// Serves a unary call: one request, the gate, one port call, one response; within the client's
 /// deadline.
-pub(crate) async fn unary<P, B, Q, R, E, F, D>(
+pub(crate) fn unary<P, B, Q, R, E, F, D>(
     edge: &Edge<P>,
     call: Call<B>,
     serve: F,
-) -> Response<Body>
+) -> impl Future<Output = Response<Body>> + Send
 where
     P: Ports,
     B: Inbound,
@@ -194,16 +195,16 @@ where
     F: FnOnce(Pass, Q) -> D + Send,
     D: Future<Output = Result<R, E>> + Send,
 {
-    checked(edge, call, |_| Ok(()), serve).await
+    checked(edge, call, |_| Ok(()), serve)
 }
 
 /// As [`unary`]; what can be refused from the request alone is refused before the gate (etcd).
-pub(crate) async fn checked<P, B, Q, R, E, F, D>(
+pub(crate) fn checked<P, B, Q, R, E, F, D>(
     edge: &Edge<P>,
     call: Call<B>,
-    check: impl FnOnce(&Q) -> Result<(), Code>,
+    check: impl FnOnce(&Q) -> Result<(), Code> + Send,
     serve: F,
-) -> Response<Body>
+) -> impl Future<Output = Response<Body>> + Send
 where
     P: Ports,
     B: Inbound,
@@ -213,17 +214,21 @@ where
     F: FnOnce(Pass, Q) -> D + Send,
     D: Future<Output = Result<R, E>> + Send,
 {
-    learning(edge, call, check, serve, |_, _| {}).await
+    learning(edge, call, check, serve, |_, _| {})
 }
 
 /// As [`checked`]; `learn` takes from the answer what the request left to the server to choose.
-pub(crate) async fn learning<P, B, Q, R, E, F, D>(
+///
+/// Not an `async fn`, as all on the way of the hot calls: that would keep each parameter twice, and
+/// a call is copied several times until it is a task.
+#[expect(clippy::manual_async_fn, reason = "an async fn keeps its parameters twice")]
+pub(crate) fn learning<P, B, Q, R, E, F, D>(
     edge: &Edge<P>,
     mut call: Call<B>,
-    check: impl FnOnce(&Q) -> Result<(), Code>,
+    check: impl FnOnce(&Q) -> Result<(), Code> + Send,
     serve: F,
-    learn: impl FnOnce(&R, &mut About),
-) -> Response<Body>
+    learn: impl FnOnce(&R, &mut About) + Send,
+) -> impl Future<Output = Response<Body>> + Send
 where
     P: Ports,
     B: Inbound,
@@ -233,30 +238,32 @@ where
     F: FnOnce(Pass, Q) -> D + Send,
     D: Future<Output = Result<R, E>> + Send,
 {
-    let timeout = call.metadata.timeout;
-    let outcome = match call.request::<Q, P>(edge).await {
-        Ok(request) => match check(&request) {
-            Ok(()) => {
-                let Call { metadata, record, .. } = &mut call;
-                let credentials = &metadata.credentials;
-                let answer = async move {
-                    let pass = judged(edge, credentials, record, &request).await;
-                    let pass = pass.map_err(<Status as From<Code>>::from)?;
-                    serve(pass, request).await.map_err(<Status as From<E>>::from)
-                };
-                within::<_, Status>(timeout, answer).await
-            }
-            Err(code) => {
-                call.look(edge);
-                Err(code.into())
-            }
-        },
-        Err(status) => Err(status),
-    };
-    if let (Ok(response), Some(trail)) = (&outcome, &mut call.record.trail) {
-        trail.learned(|about| learn(response, about));
+    async move {
+        let timeout = call.metadata.timeout;
+        let outcome = match call.request::<Q, P>(edge).await {
+            Ok(request) => match check(&request) {
+                Ok(()) => {
+                    let Call { metadata, record, .. } = &mut call;
+                    let credentials = &metadata.credentials;
+                    let answer = pin!(async move {
+                        let pass = judged(edge, credentials, record, &request).await;
+                        let pass = pass.map_err(<Status as From<Code>>::from)?;
+                        serve(pass, request).await.map_err(<Status as From<E>>::from)
+                    });
+                    within::<_, Status>(timeout, answer).await
+                }
+                Err(code) => {
+                    call.look(edge);
+                    Err(code.into())
+                }
+            },
+            Err(status) => Err(status),
+        };
+        if let (Ok(response), Some(trail)) = (&outcome, &mut call.record.trail) {
+            trail.learned(|about| learn(response, about));
+        }
+        call.finish(outcome)
     }
-    call.finish(outcome)
 }
 
 /// Puts a request before the gate, and takes note of what came out.
@@ -293,17 +300,17 @@ where
     let outcome = match call.request(edge).await {
         Ok(request) => {
             call.look(edge);
-            within(timeout, serve(request)).await
+            within(timeout, pin!(serve(request))).await
         }
         Err(status) => Err(status),
     };
     call.finish(outcome)
 }
 
-/// Waits for an answer, but not past the client's deadline.
+/// Waits for an answer, but not past the client's deadline. Who waits holds it.
 pub(crate) async fn within<R, E>(
     timeout: Option<Duration>,
-    answer: impl Future<Output = Result<R, E>> + Send,
+    answer: Pin<&mut (impl Future<Output = Result<R, E>> + Send)>,
 ) -> Result<R, Status>
 where
     Status: From<E>,

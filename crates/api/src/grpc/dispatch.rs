@@ -1,5 +1,8 @@
 //! From a path to the function that serves it.
 
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -28,13 +31,24 @@ pub(crate) fn is_grpc<B>(request: &Request<B>) -> bool {
         && content_type(request).is_some_and(|value| value.as_bytes().starts_with(GRPC.as_bytes()))
 }
 
-/// Answers one gRPC request.
-pub(crate) async fn answer<P, B>(
-    edge: &Edge<P>,
+/// A request whose head was looked at.
+pub(crate) enum Begun<B> {
+    /// To be served.
+    Call(Call<B>),
+    /// There are too many already; its message still comes.
+    TooMany(B, Response<Body>),
+    Refused(Box<Response<Body>>),
+    /// Answered in some other way.
+    Other(Pin<Box<dyn Future<Output = Response<Body>> + Send>>),
+}
+
+/// Looks at the head of one gRPC request.
+pub(crate) fn begin<P, B>(
+    edge: &Arc<Edge<P>>,
     origin: &Origin,
     is_late: bool,
     request: Request<B>,
-) -> Response<Body>
+) -> Begun<B>
 where
     P: Ports,
     B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
@@ -42,37 +56,63 @@ where
 {
     let Opening { content_type, timeout } = match opening(&request) {
         Ok(opening) => opening,
-        Err(response) => return *response,
+        Err(response) => return Begun::Refused(response),
     };
     let Some(method) = Method::from_path(request.uri().path()) else {
-        return Box::pin(elsewhere(edge, request, content_type)).await;
+        let edge = Arc::clone(edge);
+        return Begun::Other(Box::pin(
+            async move { elsewhere(&edge, request, content_type).await },
+        ));
     };
-    let (parts, mut body) = request.into_parts();
+    let (parts, body) = request.into_parts();
     let metadata = Metadata::read(&parts.headers, origin.name.as_ref(), timeout);
     let mut record = Record::begin(&edge.observer, method, origin, &metadata.credentials);
-    let max_message_bytes = edge.config.max_request_bytes + limits::GRPC_OVERHEAD_BYTES;
     if let Err(code) = edge.load.check(method, is_late) {
         let status = Status::from(code);
         record.fail(&status);
-        load::drain(&mut body, max_message_bytes).await;
-        return refusal(&status, content_type);
+        return Begun::TooMany(body, refusal(&status, content_type));
     }
     let encoding = match Encoding::read(&parts.headers) {
         Ok(encoding) => encoding,
         Err(status) => {
             record.fail(&status);
-            return refusal(&status, content_type);
+            return Begun::Refused(Box::new(refusal(&status, content_type)));
         }
     };
-    let frames = Frames::new(body, encoding, max_message_bytes, &edge.unfinished);
-    let call = Call { frames, metadata, record, content_type, share: None };
-    match method {
-        Method::Range => kv::range(edge, call).await,
-        Method::Put => kv::put(edge, call).await,
-        Method::Txn => kv::txn(edge, call).await,
-        // The rest is boxed so that the hot calls do not carry its size.
-        _ => Box::pin(service(edge, call)).await,
+    let frames = Frames::new(body, encoding, max_message_bytes(edge), &edge.unfinished);
+    Begun::Call(Call { frames, metadata, record, content_type, share: None })
+}
+
+/// Answers what was begun; hyper wants a `Result`.
+///
+/// This future is the task of a call, and copied several times until it is one: so it keeps nothing
+/// twice, as an `async fn` does with its parameters, and what is not hot is boxed.
+#[expect(clippy::manual_async_fn, reason = "an async fn keeps its parameters twice")]
+pub(crate) fn answer<P: Ports, B: Inbound>(
+    edge: Arc<Edge<P>>,
+    begun: Begun<B>,
+) -> impl Future<Output = Result<Response<Body>, Infallible>> + Send {
+    async move {
+        let edge = &*edge;
+        Ok(match begun {
+            Begun::Call(call) => match call.record.meter.method {
+                Method::Range => kv::range(edge, call).await,
+                Method::Put => kv::put(edge, call).await,
+                Method::Txn => kv::txn(edge, call).await,
+                _ => Box::pin(service(edge, call)).await,
+            },
+            Begun::TooMany(mut body, response) => {
+                load::drain(&mut body, max_message_bytes(edge)).await;
+                response
+            }
+            Begun::Refused(response) => *response,
+            Begun::Other(answer) => answer.await,
+        })
     }
+}
+
+fn max_message_bytes<P>(edge: &Edge<P>) -> usize {
+    edge.config.max_request_bytes + limits::GRPC_OVERHEAD_BYTES
 }
 
 async fn service<P: Ports, B: Inbound>(edge: &Edge<P>, call: Call<B>) -> Response<Body> {

@@ -4,10 +4,12 @@
 use std::io::Read;
 
 use bytes::Bytes;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use ketch_base::GrpcCode;
 
 use crate::status::Status;
+
+const ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
 
 /// How the client's flagged messages are compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +23,7 @@ pub(super) enum Encoding {
 impl Encoding {
     /// Reads `grpc-encoding`.
     pub(super) fn read(fields: &HeaderMap) -> Result<Self, Status> {
-        match fields.get("grpc-encoding").map(http::HeaderValue::as_bytes) {
+        match fields.get(ENCODING).map(http::HeaderValue::as_bytes) {
             None | Some(b"" | b"identity") => Ok(Self::Identity),
             Some(b"gzip") => Ok(Self::Gzip),
             Some(other) => Err(Status::new(

@@ -1,5 +1,7 @@
 //! `etcdserverpb.KV`.
 
+use std::pin::pin;
+
 use bytes::{Bytes, BytesMut};
 use http::Response;
 use ketch_base::{Code, GrpcCode};
@@ -18,37 +20,44 @@ use crate::method::Method;
 use crate::ports::{Chunks, Kvs, Ports, RangeReply};
 use crate::status::Status;
 
-pub(super) async fn range<P: Ports, B: Inbound>(
+#[expect(clippy::manual_async_fn, reason = "an async fn keeps its parameters twice")]
+pub(super) fn range<P: Ports, B: Inbound>(
     edge: &Edge<P>,
     mut call: Call<B>,
-) -> Response<Body> {
-    let timeout = call.metadata.timeout;
-    let reply = match call.request::<RangeRequest, P>(edge).await {
-        Ok(request) if !request.serializable && edge.ports.is_learner() => {
-            call.look(edge);
-            Err(Code::NotSupportedForLearner.into())
-        }
-        Ok(request) => match checks::range(&request) {
-            Ok(()) => {
-                let Call { metadata, record, .. } = &mut call;
-                let credentials = &metadata.credentials;
-                let answer = async move {
-                    let pass = judged(edge, credentials, record, &request);
-                    edge.ports.range(pass.await?, request).await
-                };
-                within(timeout, answer).await
-            }
-            Err(code) => {
+) -> impl Future<Output = Response<Body>> + Send {
+    async move {
+        let timeout = call.metadata.timeout;
+        let reply = match call.request::<RangeRequest, P>(edge).await {
+            Ok(request) if !request.serializable && edge.ports.is_learner() => {
                 call.look(edge);
-                Err(code.into())
+                Err(Code::NotSupportedForLearner.into())
             }
-        },
-        Err(status) => Err(status),
-    };
-    let reply = match reply {
-        Ok(reply) => reply,
-        Err(status) => return call.refuse(&status),
-    };
+            Ok(request) => match checks::range(&request) {
+                Ok(()) => {
+                    let Call { metadata, record, .. } = &mut call;
+                    let credentials = &metadata.credentials;
+                    let answer = pin!(async move {
+                        let pass = judged(edge, credentials, record, &request);
+                        edge.ports.range(pass.await?, request).await
+                    });
+                    within(timeout, answer).await
+                }
+                Err(code) => {
+                    call.look(edge);
+                    Err(code.into())
+                }
+            },
+            Err(status) => Err(status),
+        };
+        match reply {
+            Ok(reply) => answer(reply, call),
+            Err(status) => call.refuse(&status),
+        }
+    }
+}
+
+/// With all rows at once, or piece by piece.
+fn answer<B>(reply: RangeReply, call: Call<B>) -> Response<Body> {
     match Answer::new(reply, call.record) {
         Ok(Answer::Whole(frame)) => head(Body::message(frame), call.content_type),
         Ok(Answer::Pieces(body)) => head(Body::range(body), call.content_type),
@@ -59,14 +68,19 @@ pub(super) async fn range<P: Ports, B: Inbound>(
     }
 }
 
-pub(super) async fn put<P: Ports, B: Inbound>(edge: &Edge<P>, call: Call<B>) -> Response<Body> {
+pub(super) fn put<P: Ports, B: Inbound>(
+    edge: &Edge<P>,
+    call: Call<B>,
+) -> impl Future<Output = Response<Body>> + Send {
     checked(edge, call, checks::put, |pass, request: PutRequest| edge.ports.put(pass, request))
-        .await
 }
 
-pub(super) async fn txn<P: Ports, B: Inbound>(edge: &Edge<P>, call: Call<B>) -> Response<Body> {
+pub(super) fn txn<P: Ports, B: Inbound>(
+    edge: &Edge<P>,
+    call: Call<B>,
+) -> impl Future<Output = Response<Body>> + Send {
     let check = |request: &TxnRequest| checks::txn(request, edge.config.max_txn_ops);
-    checked(edge, call, check, |pass, request| edge.ports.txn(pass, request)).await
+    checked(edge, call, check, |pass, request| edge.ports.txn(pass, request))
 }
 
 /// The methods that are not hot.
@@ -95,11 +109,11 @@ async fn plan<P: Ports, B: Inbound>(
     let mut request: RangeRequest = call.stream_request(edge).await?;
     checks::range_stream(&request).inspect_err(|_| call.look(edge))?;
     let timeout = call.metadata.timeout;
-    let pass = within(timeout, call.pass(edge, &request)).await?;
+    let pass = within(timeout, pin!(call.pass(edge, &request))).await?;
     // A target without an order means nothing here, where unary ranges sort by it.
     request.sort_order = SortOrder::None as i32;
     request.sort_target = SortTarget::Key as i32;
-    within(timeout, edge.ports.range(pass, request)).await
+    within(timeout, pin!(edge.ports.range(pass, request))).await
 }
 
 /// One message per piece; header, count and `more` stand in the last one only.

@@ -2,12 +2,17 @@
 
 use std::time::Duration;
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use ketch_base::{Code, GrpcCode};
 
 use crate::method::Method;
 use crate::ports::{ClientName, Credentials, Observer, State};
 use crate::status::Status;
+
+// As names and not as text, which would be parsed for every look.
+const CLIENT_API_VERSION: HeaderName = HeaderName::from_static("client-api-version");
+const HAS_LEADER: HeaderName = HeaderName::from_static("hasleader");
+const TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 
 /// The fields of one call that matter.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,12 +33,12 @@ impl Metadata {
         name: Option<&ClientName>,
         timeout: Option<Duration>,
     ) -> Self {
-        let client_version = fields.get("client-api-version").map(|value| {
+        let client_version = fields.get(CLIENT_API_VERSION).map(|value| {
             std::str::from_utf8(value.as_bytes())
                 .map(str::to_owned)
                 .map_err(|_| Code::InvalidClientAPIVersion)
         });
-        let needs_leader = fields.get("hasleader").is_some_and(|value| value == "true");
+        let needs_leader = fields.get(HAS_LEADER).is_some_and(|value| value == "true");
         let credentials = Credentials::read(fields, name);
         Self { client_version, needs_leader, timeout, credentials }
     }
@@ -67,7 +72,7 @@ fn serves_as_learner(method: Method) -> bool {
 
 /// Reads `grpc-timeout`, if there.
 pub(super) fn timeout(fields: &HeaderMap) -> Result<Option<Duration>, Status> {
-    fields.get("grpc-timeout").map(|value| duration(value.as_bytes())).transpose()
+    fields.get(TIMEOUT).map(|value| duration(value.as_bytes())).transpose()
 }
 
 /// Up to eight digits and a unit.

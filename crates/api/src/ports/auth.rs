@@ -5,11 +5,15 @@ use std::future::Future;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue};
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderName, HeaderValue};
 use ketch_auth::Caller;
 use ketch_auth::gate::Request;
 use ketch_base::Code;
 use ketch_proto::etcdserverpb as pb;
+
+const TOKEN: HeaderName = HeaderName::from_static("token");
+const GATEWAY_ACCEPT: HeaderName = HeaderName::from_static("grpcgateway-accept");
 
 /// The subject's common name of the client certificate of a connection; empty for a certificate
 /// without one.
@@ -26,8 +30,8 @@ pub struct Credentials {
 impl Credentials {
     /// Of a call: `token`, or else `authorization` (what gateways send).
     pub fn read(fields: &HeaderMap, name: Option<&ClientName>) -> Self {
-        let token = fields.get("token").or_else(|| fields.get("authorization")).cloned();
-        let name = match fields.contains_key("grpcgateway-accept") {
+        let token = fields.get(TOKEN).or_else(|| fields.get(AUTHORIZATION)).cloned();
+        let name = match fields.contains_key(GATEWAY_ACCEPT) {
             // A gateway's certificate says nothing of the user behind it.
             true => None,
             false => name.cloned(),

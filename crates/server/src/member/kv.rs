@@ -30,19 +30,28 @@ impl Kv for Member {
         reply
     }
 
-    async fn put(&self, pass: Pass, request: PutRequest) -> Result<PutResponse, Code> {
+    // Not an `async fn`: the task of a call would keep the request until the answer comes.
+    fn put(
+        &self,
+        pass: Pass,
+        request: PutRequest,
+    ) -> impl Future<Output = Result<PutResponse, Code>> + Send {
         let since = Instant::now();
-        self.check_quota(quota::cost_put(&request))?;
-        let id = self.request_ids.next();
-        let answer =
-            self.propose_encoded("Put", id, encode_put(header_by(&pass, id), &request)).await?;
-        self.note_duration("put", since);
-        match answer {
-            Answer::Put(mut response) => {
-                response.header = Some(self.complete(response.header));
-                Ok(response)
+        let proposal = self.check_quota(quota::cost_put(&request)).map(|()| {
+            let id = self.request_ids.next();
+            (id, encode_put(header_by(&pass, id), &request))
+        });
+        async move {
+            let (id, data) = proposal?;
+            let answer = self.propose_encoded("Put", id, data).await?;
+            self.note_duration("put", since);
+            match answer {
+                Answer::Put(mut response) => {
+                    response.header = Some(self.complete(response.header));
+                    Ok(response)
+                }
+                _ => Err(unexpected()),
             }
-            _ => Err(unexpected()),
         }
     }
 
