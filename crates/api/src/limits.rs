@@ -22,8 +22,8 @@ pub const CONNECTION_UNHEARD_BYTES: usize = 1024 * 1024;
 pub const CONNECTION_BEHIND_MS: u64 = 200;
 /// Calls read in that time, at least; who sends few large ones is not behind.
 pub const CONNECTION_BEHIND_CALLS: usize = 256;
-/// Calls under way up to which even late ones are taken: so that there is always enough to do.
-pub const CALLS_AT_LEAST: usize = 2 * 1024;
+/// Calls under way up to which even late ones are taken: so that there is always something to do.
+pub const CALLS_AT_LEAST: usize = 256;
 /// Calls that were read and not answered yet, of all connections; above it they are refused.
 /// Streams and calls that may wait for somebody else are not among them.
 pub const CALLS_UNDER_WAY: usize = 16 * 1024;
