@@ -36,6 +36,9 @@ pub(crate) struct Store {
     leases: BTreeMap<i64, i64>,
 }
 
+/// A put of this key is never answered.
+pub(crate) const HELD: &str = "held";
+
 pub(crate) struct Fake {
     pub(crate) store: Arc<Mutex<Store>>,
     pub(crate) changed: watch::Sender<()>,
@@ -45,6 +48,8 @@ pub(crate) struct Fake {
     /// Batches a flooding watch has handed out.
     pub(crate) flooded: Arc<AtomicUsize>,
     pub(crate) counted: Mutex<Vec<String>>,
+    /// Puts of [`HELD`] under way.
+    pub(crate) held: AtomicUsize,
     /// Kept only once a test has opened it.
     pub(crate) notebook: OnceLock<Notebook>,
 }
@@ -66,6 +71,7 @@ impl Fake {
             alive: Arc::default(),
             flooded: Arc::default(),
             counted: Mutex::default(),
+            held: AtomicUsize::new(0),
             notebook: OnceLock::new(),
         })
     }
@@ -207,6 +213,10 @@ impl Kv for Fake {
     }
 
     async fn put(&self, _: Pass, request: PutRequest) -> Result<PutResponse, Code> {
+        if request.key == HELD {
+            self.held.fetch_add(1, Ordering::Relaxed);
+            std::future::pending::<()>().await;
+        }
         let change = |store: &mut Store| {
             store.revision += 1;
             store.put(&request)

@@ -6,6 +6,7 @@ mod counts;
 mod fake;
 mod leases;
 mod link;
+mod overload;
 mod pages;
 mod ranges;
 mod raw;
