@@ -52,7 +52,7 @@ fn build() -> Result<PathBuf, String> {
 fn is_current(peers: &Path) -> bool {
     let Some(stamp) = modified(&peers.join("bin/.built")) else { return false };
     let mut sources = vec![peers.join("go.mod"), peers.join("go.sum"), peers.join("build.sh")];
-    for folder in ["conformance", "waldump", "old"] {
+    for folder in ["conformance", "waldump", "permissions", "old"] {
         if let Ok(entries) = std::fs::read_dir(peers.join(folder)) {
             sources.extend(entries.flatten().map(|entry| entry.path()));
         }
