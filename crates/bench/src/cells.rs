@@ -148,7 +148,7 @@ pub(crate) const CELLS: &[Cell] = &[
     heavy("S1", "restart with a million keys: after kill -9, clean, with a cold page cache", Needs::Million, million::restart),
     heavy("S2v", "memory with five versions of a fifth of a million keys", FRESH, million::versions),
     heavy("F1", "leader killed: time without writes", THREE, cluster::failover),
-    heavy("F2", "twice the load it can take, then half", FRESH, overload::twice),
+    Cell { limit: put_echo(50, 500), ..heavy("F2", "twice the load it can take, then half", FRESH, overload::twice) },
     heavy("F3", "a follower frozen for 2 s under 1000 puts a second", THREE, cluster::frozen_follower),
     heavy("S3f", "a follower that was away: back by a snapshot under 1000 puts a second", THREE, cluster::catch_up),
     heavy("A1", "puts during a storm of 5000 logins a second", FRESH, storm::logins),
