@@ -20,6 +20,10 @@ use crate::threads::{NodeTask, WatchJob};
 const SWEEP: Duration = Duration::from_millis(500);
 /// How often dead tokens are looked for (etcd).
 const TOKENS_LOOK: Duration = Duration::from_secs(1);
+/// How often freed memory is looked for.
+const MEMORY_LOOK: Duration = Duration::from_secs(1);
+/// So much is asked for then, and not touched: more than the allocator has in store for a thread.
+const MEMORY_ASKED_BYTES: usize = 4 * 1024 * 1024;
 /// How often histograms are kept small.
 const UPKEEP: Duration = Duration::from_secs(5);
 /// How long a start waits for peers before it lets an election time-out run its full length (etcd).
@@ -35,6 +39,7 @@ pub(crate) fn start_on(runtime: &tokio::runtime::Runtime, member: &Arc<Member>, 
     }
     runtime.spawn(sweep(Arc::clone(member)));
     runtime.spawn(forget_tokens(Arc::clone(member)));
+    runtime.spawn(give_back());
     runtime.spawn(progress_ticks(Arc::clone(member), config.progress_notify_interval));
     runtime.spawn(versions::negotiate(Arc::clone(member)));
     runtime.spawn(versions::end_downgrade(Arc::clone(member), config.downgrade_check_time));
@@ -82,6 +87,17 @@ async fn forget_tokens(member: Arc<Member>) {
     loop {
         tick.tick().await;
         member.auth.tokens().tick(member.clock.now_ms());
+    }
+}
+
+/// The allocator gives freed memory back to the system after a second, but looks for it only when
+/// it is asked for more: a member at rest would keep what its last work took.
+async fn give_back() {
+    let mut tick = interval(MEMORY_LOOK);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        drop(std::hint::black_box(Vec::<u8>::with_capacity(MEMORY_ASKED_BYTES)));
     }
 }
 
