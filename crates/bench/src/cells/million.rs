@@ -12,7 +12,7 @@ use crate::load::{self, Plan};
 use crate::workload::{Fixed, Keys, Puts};
 
 /// What was allocated for the load is given back by then.
-const REST: Duration = Duration::from_secs(2);
+const REST: Duration = Duration::from_secs(5);
 /// Of every key, in the cell about versions.
 const VERSIONS: u64 = 5;
 

@@ -45,6 +45,8 @@ pub(super) fn fan_out(bench: &mut Bench<'_>) -> Result<Figures> {
         let seen = watchers.finish(count * with.answered, PATIENCE)?;
         ensure_all_seen(&seen, count * with.answered)?;
         let mut set = |name: &str, value| all.insert(format!("{count} watchers: {name}"), value);
+        set("put p50 ms without", alone.quantile_ms(0.5));
+        set("put p50 ms with", with.quantile_ms(0.5));
         set("put p99 ms without", alone.quantile_ms(0.99));
         set("put p99 ms with", with.quantile_ms(0.99));
         set("lag p50 ms", seen.lag_ms(0.5));
