@@ -40,8 +40,8 @@ pub(super) fn twice(bench: &mut Bench<'_>) -> Result<Figures> {
     };
     let good = offered.iter().filter(|done| ended_ms(done) < change_ms).count();
     Ok(figures([
-        // The peak, by the name under which the empty handler's stands beside it: what is offered is
-        // twice as much.
+        // The peak, by the name under which the empty handler's stands beside it: what is offered
+        // is twice as much.
         ("ops per second", peak),
         ("goodput % of peak", of_peak(good)),
         ("answered within 100 ms, % of peak", of_peak(offered.iter().filter(in_time).count())),
