@@ -35,6 +35,8 @@ async fn paths_answer_as_etcds_do() -> Result<()> {
     let Some(_) = peers::find("etcd") else { return Ok(()) };
     let etcd = Member::start(Program::Etcd, Options::default())?;
     let ours = Member::start(Program::under_test(), Options::default())?;
+    etcd.wait_for_versions()?;
+    ours.wait_for_versions()?;
     let mut differences = Vec::new();
     let mut compare = |what: &str, sorted: bool| -> Result<()> {
         for path in if sorted { SAME_LINES } else { SAME } {

@@ -130,12 +130,7 @@ fn apart(program: Program) -> Result<String> {
     ];
     member.set_flags(flags.map(str::to_owned).to_vec());
     member.restart()?;
-    // etcd serves before the members have agreed on a version.
-    let end = Instant::now() + Duration::from_secs(20);
-    while member.http_get("/version")?.1.contains("not_decided") {
-        ensure!(Instant::now() < end, "no version; {}", member.log_tail());
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    member.wait_for_versions()?;
     let mut story = String::new();
     for path in ["/version", "/health", "/readyz", "/nothing"] {
         let (code, body) = member.http_get(path)?;

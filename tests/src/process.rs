@@ -13,6 +13,9 @@ use tempfile::TempDir;
 
 use crate::{binaries, peers, ports};
 
+/// etcd looks at its storage's version every few seconds.
+const VERSIONS_LIMIT: Duration = Duration::from_secs(30);
+
 /// Addresses every test member advertises, whatever it listens on: identifiers hash them.
 const ADVERTISED_PEER: &str = "http://127.0.0.1:23800";
 const READY_LIMIT: Duration = Duration::from_secs(60);
@@ -352,6 +355,25 @@ impl Member {
         let line = status.lines().find(|line| line.starts_with(name));
         let number = line.and_then(|line| line.split_whitespace().nth(1));
         number.and_then(|text| text.parse().ok()).with_context(|| format!("no {name} in /proc"))
+    }
+
+    /// Waits until the member tells its last versions: etcd serves before the members have agreed
+    /// on one, and that of its storage follows later.
+    ///
+    /// # Errors
+    /// When that takes too long, or the member cannot be asked.
+    pub fn wait_for_versions(&self) -> Result<()> {
+        let end = Instant::now() + VERSIONS_LIMIT;
+        loop {
+            let (_, told) = self.http_get("/version")?;
+            if told.contains("\"storage\":\"3.7.0\"") {
+                return Ok(());
+            }
+            if Instant::now() > end {
+                bail!("still {told}; {}", self.log_tail());
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// `GET path` on the client port: status code and body.
