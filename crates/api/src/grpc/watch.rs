@@ -210,7 +210,7 @@ fn created(request: WatchCreateRequest) -> WatchCreate {
 async fn say(outlet: &Outlet, identity: ResponseHeader, outputs: Vec<WatchOutput>) {
     let whole: usize = outputs.iter().map(bytes_about).sum();
     let mut buffer = BytesMut::with_capacity(whole.min(2 * WATCH_GATHER_BYTES));
-    let mut header = Header { identity, revision: None, field: Vec::new() };
+    let mut header = Header::new(identity);
     let (messages, mut bytes) = (outputs.len(), 0);
     for output in outputs {
         bytes += append(&mut buffer, &mut header, output);
@@ -242,6 +242,10 @@ struct Header {
 }
 
 impl Header {
+    fn new(identity: ResponseHeader) -> Self {
+        Self { identity, revision: None, field: Vec::new() }
+    }
+
     fn at(&mut self, revision: i64) -> &[u8] {
         if self.revision != Some(revision) {
             self.revision = Some(revision);
@@ -319,7 +323,7 @@ mod tests {
         let output =
             WatchOutput::Events { watch_id: -1, revision: 9, events: encoded, fragment: true };
         let mut buffer = BytesMut::new();
-        let mut header = Header { identity, revision: None, field: Vec::new() };
+        let mut header = Header::new(identity);
         let length = append(&mut buffer, &mut header, output);
         assert_eq!(buffer.len(), FRAME_HEADER_BYTES + length);
         let decoded = WatchResponse::decode(&buffer[FRAME_HEADER_BYTES..]).expect("well formed");
