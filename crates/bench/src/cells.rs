@@ -156,6 +156,11 @@ pub(crate) const CELLS: &[Cell] = &[
     cell("A3", "puts in clear and under TLS", FRESH, Limit::None, tls::clear_and_tls),
 ];
 
+/// What a load came to that ran on a thread beside others.
+fn joined<T>(load: std::thread::ScopedJoinHandle<'_, Result<T>>, what: &str) -> Result<T> {
+    load.join().map_err(|_| anyhow::anyhow!("the {what} panicked"))?
+}
+
 /// What the matrix has and this program has not, and why.
 pub(crate) const NOT_RUN: &[(&str, &str, &str)] = &[
     (

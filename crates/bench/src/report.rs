@@ -3,7 +3,7 @@
 pub(crate) mod bars;
 mod json;
 mod plot;
-mod statistics;
+pub(crate) mod statistics;
 
 use std::fmt::Write as _;
 use std::path::Path;

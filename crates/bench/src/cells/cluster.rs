@@ -100,7 +100,7 @@ pub(super) fn catch_up(bench: &mut Bench<'_>) -> Result<Figures> {
         follower.restart()?;
         follower.wait_healthy(FAILOVER_PATIENCE)?;
         let took = since.elapsed();
-        Ok((load.join().map_err(|_| anyhow::anyhow!("the puts panicked"))??, took))
+        Ok((super::joined(load, "puts")?, took))
     })?;
     Ok(figures([
         ("puts missed", missed as f64),

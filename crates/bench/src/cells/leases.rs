@@ -132,7 +132,7 @@ fn expiry(bench: &Bench<'_>, leases: u64, all: &mut Figures) -> Result<()> {
             std::thread::sleep(Duration::from_millis(20));
         }
         let last = Instant::now();
-        let with = meanwhile.join().map_err(|_| anyhow::anyhow!("the puts panicked"))??;
+        let with = super::joined(meanwhile, "puts")?;
         Ok((with, first.unwrap_or(last), last))
     })?;
     let due = granted + expires;

@@ -121,7 +121,7 @@ pub(super) fn snapshot(bench: &mut Bench<'_>) -> Result<Figures> {
         std::thread::sleep(Duration::from_millis(200));
         let work = Fixed::new("Maintenance/Snapshot", &SnapshotRequest {});
         let outcome = subject.once(work)?;
-        let with = load.join().map_err(|_| anyhow::anyhow!("the puts panicked"))??;
+        let with = super::joined(load, "puts")?;
         Ok((with, outcome))
     })?;
     let bytes = outcome.received_bytes as f64;

@@ -35,7 +35,7 @@ pub(super) fn compaction(bench: &mut Bench<'_>) -> Result<Figures> {
         let request = CompactionRequest { revision, physical: true };
         let _: CompactionResponse = bench.subject.ask("KV/Compact", &request)?;
         let took = since.elapsed();
-        let with = load.join().map_err(|_| anyhow::anyhow!("the puts panicked"))??;
+        let with = super::joined(load, "puts")?;
         Ok((with, took))
     })?;
     Ok(figures([
@@ -90,8 +90,8 @@ fn under_load(bench: &Bench<'_>) -> Result<(Figures, Duration)> {
         let _: DefragmentResponse =
             bench.subject.ask("Maintenance/Defragment", &DefragmentRequest {})?;
         let took = since.elapsed();
-        let puts = puts.join().map_err(|_| anyhow::anyhow!("the puts panicked"))??;
-        let gets = gets.join().map_err(|_| anyhow::anyhow!("the reads panicked"))??;
+        let puts = super::joined(puts, "puts")?;
+        let gets = super::joined(gets, "reads")?;
         let seen = watchers.finish(puts.answered, Duration::from_secs(30))?;
         anyhow::ensure!(seen.events == puts.answered, "the watch saw {} events", seen.events);
         let all = figures([

@@ -13,6 +13,7 @@ use ketch_proto::etcdserverpb::{
 
 use super::{Bench, Figures, VALUE_BYTES};
 use crate::load::{self, Outcome, Plan};
+use crate::report::statistics::median;
 use crate::subject::Subject;
 use crate::workload::{Fixed, Keys, Puts};
 
@@ -57,7 +58,7 @@ pub(super) fn logins(bench: &mut Bench<'_>) -> Result<Figures> {
         for (name, mut values) in figures {
             values.sort_by(f64::total_cmp);
             let at = |part: f64| values[((values.len() - 1) as f64 * part).round() as usize];
-            all.insert(format!("cost {cost}: {name}"), (at(0.499) + at(0.501)) / 2.0);
+            all.insert(format!("cost {cost}: {name}"), median(&values).unwrap_or(f64::NAN));
             if name == "put p99 ratio" {
                 all.insert(format!("cost {cost}: {name}, lower quarter"), at(0.25));
                 all.insert(format!("cost {cost}: {name}, upper quarter"), at(0.75));
@@ -100,7 +101,7 @@ fn stormy(
         // The storm stands when the puts begin.
         std::thread::sleep(LEAD);
         let with = puts(bench, token, length)?;
-        let storm = storm.join().map_err(|_| anyhow::anyhow!("the storm panicked"))??;
+        let storm = super::joined(storm, "storm")?;
         Ok((with, storm))
     })?;
     let cpu_us = bench.subject.usage(false)?.cpu_us - before;
