@@ -41,6 +41,7 @@
 mod alarms;
 mod answer;
 mod auth;
+mod brief;
 mod cluster;
 mod compare;
 mod conf;
@@ -64,6 +65,7 @@ mod txn;
 pub use alarms::Alarms;
 pub use answer::{Answer, Applied, Change};
 pub use auth::LeaseKeys;
+pub use brief::is_brief;
 pub use conf::{conf_state_from_json, conf_state_to_json};
 pub use error::{Error, OpenError};
 pub use ids::{RequestIds, cluster_id, member_id, member_id_at};

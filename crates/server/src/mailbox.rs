@@ -48,6 +48,15 @@ struct State<T> {
     closed: bool,
 }
 
+impl<T> Shared<T> {
+    fn wake(&self, mut state: MutexGuard<'_, State<T>>) {
+        if state.receiver_sleeps && !state.queue.is_empty() {
+            state.receiver_sleeps = false;
+            self.arrived.notify_one();
+        }
+    }
+}
+
 /// A box for at most `limit` letters.
 pub(crate) fn mailbox<T>(limit: usize) -> (Sender<T>, Receiver<T>) {
     let shared = Arc::new(Shared {
@@ -81,14 +90,30 @@ impl<T> Sender<T> {
         self.put(&mut state, letter);
     }
 
-    /// Puts letters in together, waiting while the box is full; they may go above its limit.
-    pub(crate) fn send_all(&self, letters: impl Iterator<Item = T>) {
+    /// Puts letters in together, waiting while the box is full; they may go above its limit. Wakes
+    /// nobody: [`Sender::wake`] or [`Sender::wake_patient`] is to follow.
+    pub(crate) fn send_all_quietly(&self, letters: impl Iterator<Item = T>) {
         let mut letters = letters.peekable();
         if letters.peek().is_none() {
             return;
         }
         let mut state = self.when_room();
-        letters.for_each(|letter| self.put(&mut state, letter));
+        if !state.closed {
+            state.queue.extend(letters);
+        }
+    }
+
+    /// As [`Sender::wake`], but lets a patient receiver sleep while there are few letters.
+    pub(crate) fn wake_patient(&self) {
+        let state = self.0.state.lock();
+        if !state.receiver_is_patient || state.queue.len() >= PATIENT_LETTERS {
+            self.0.wake(state);
+        }
+    }
+
+    /// Wakes whoever waits for letters, if there are any.
+    pub(crate) fn wake(&self) {
+        self.0.wake(self.0.state.lock());
     }
 
     /// As [`Sender::send_above_limit`], for a letter that can wait for the next one.
@@ -143,6 +168,11 @@ impl<T> Sender<T> {
         state.queue.extend(letters.drain(..room));
     }
 
+    /// Whether [`Sender::send`] would not wait now.
+    pub(crate) fn has_room(&self) -> bool {
+        self.0.state.lock().queue.len() < self.0.limit
+    }
+
     /// Whether the receiver is gone.
     pub(crate) fn is_closed(&self) -> bool {
         self.0.state.lock().closed
@@ -191,6 +221,17 @@ impl<T> Receiver<T> {
         self.empty(&mut state, into);
     }
 
+    /// As [`Receiver::receive`], but patient letters alone need not end the wait.
+    pub(crate) fn receive_patiently(&self, into: &mut Vec<T>, deadline: Option<Instant>) {
+        let mut state = self.when_some(deadline, true);
+        self.empty(&mut state, into);
+    }
+
+    /// Waits for letters and leaves them in the box. None are there only when none will come.
+    pub(crate) fn wait(&self) -> bool {
+        !self.when_some(None, false).queue.is_empty()
+    }
+
     /// Waits for letters and leaves them in the box. Patient ones alone do not end the sleep before
     /// the deadline unless they become many. Ends at once when the box is closed.
     pub(crate) fn wait_patiently(&self, deadline: Instant) {
@@ -205,6 +246,14 @@ impl<T> Receiver<T> {
         some
     }
 
+    /// Moves the letters that are there to `into`, if they are as they should be.
+    pub(crate) fn take_if(&self, into: &mut Vec<T>, fit: impl FnOnce(&VecDeque<T>) -> bool) {
+        let mut state = self.0.state.lock();
+        if fit(&state.queue) {
+            self.empty(&mut state, into);
+        }
+    }
+
     /// Whether no letter waits.
     pub(crate) fn is_empty(&self) -> bool {
         self.0.state.lock().queue.is_empty()
@@ -212,11 +261,7 @@ impl<T> Receiver<T> {
 
     /// Wakes whoever waits for letters, if there are any.
     pub(crate) fn wake(&self) {
-        let mut state = self.0.state.lock();
-        if state.receiver_sleeps && !state.queue.is_empty() {
-            state.receiver_sleeps = false;
-            self.0.arrived.notify_one();
-        }
+        self.0.wake(self.0.state.lock());
     }
 
     /// Takes no more letters and throws away those that wait.
@@ -301,8 +346,8 @@ mod tests {
     #[test]
     fn letters_together_wait_once() {
         let (sender, receiver) = mailbox(1);
-        sender.send_all([1, 2, 3].into_iter());
-        sender.send_all(std::iter::empty());
+        sender.send_all_quietly([1, 2, 3].into_iter());
+        sender.send_all_quietly(std::iter::empty());
         let mut got = Vec::new();
         receiver.receive(&mut got, None);
         assert_eq!(got, [1, 2, 3]);
@@ -313,17 +358,18 @@ mod tests {
         let (sender, receiver) = mailbox(8);
         let reader = std::thread::spawn(move || {
             let mut got = Vec::new();
-            receiver.wait_patiently(Instant::now() + Duration::from_secs(60));
-            receiver.take(&mut got);
+            receiver.receive_patiently(&mut got, None);
             got
         });
         while !sender.0.state.lock().receiver_sleeps {
             std::thread::yield_now();
         }
         sender.send_patiently_above_limit(1);
+        sender.send_all_quietly([2, 3].into_iter());
+        sender.wake_patient();
         assert!(sender.0.state.lock().receiver_sleeps, "nobody was woken");
-        sender.send(2);
-        assert_eq!(reader.join().unwrap(), [1, 2]);
+        sender.send(4);
+        assert_eq!(reader.join().unwrap(), [1, 2, 3, 4]);
     }
 
     #[test]

@@ -19,7 +19,7 @@ use ketch_mvcc::Committed;
 use ketch_node::Event;
 use tokio::sync::oneshot;
 
-pub(crate) use apply::{ApplyThread, Sinks};
+pub(crate) use apply::{Applier, Applying, Sinks};
 pub(crate) use backend::{BackendThread, Pressure};
 pub(crate) use compactor::{CompactorThread, Wake};
 pub(crate) use log::{LogThread, STOP as STOP_LOG, prepare as prepare_segments};

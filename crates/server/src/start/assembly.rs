@@ -32,8 +32,9 @@ use crate::read_gate::ReadGate;
 use crate::reload::Reload;
 use crate::security::Security;
 use crate::threads::{
-    ApplyTask, ApplyThread, BackendJob, BackendThread, CompactorThread, LogThread, NodeTask, Peers,
-    Place, Pressure, Sinks, Standing, Turn, Turns, Wake, WatchJob, WatchThread, prepare_segments,
+    Applier, ApplyTask, Applying, BackendJob, BackendThread, CompactorThread, LogThread, NodeTask,
+    Peers, Place, Pressure, Sinks, Standing, Turn, Turns, Wake, WatchJob, WatchThread,
+    prepare_segments,
 };
 use crate::tokens::Tokens;
 use crate::waiters::Waiters;
@@ -241,9 +242,9 @@ impl Threads<'_> {
             interval: config.backend_batch_interval,
             counters: Arc::clone(&member.counters),
         };
-        let apply = ApplyThread {
+        let applying = Arc::new(Applying::new(boxes.tasks));
+        let applier = Applier {
             worker: ApplyWorker::new(storage.machine),
-            tasks: boxes.tasks,
             node: member.node.clone(),
             sinks: self.sinks(pressure),
             lessor,
@@ -253,14 +254,15 @@ impl Threads<'_> {
             snap_dir: snap_dir(config),
             standing,
         };
-        let log = self.log_thread(storage.started.writer, boxes.log_jobs)?;
+        let ahead = Arc::clone(&applying);
+        let log = self.log_thread(storage.started.writer, boxes.log_jobs, ahead)?;
         let turn = self.turn(storage.started.restored, storage.started.marked)?;
         let turns = Arc::clone(&member.turns);
         let core = CoreThreads {
             watch: spawn("watch", move || watch.run())?,
             compactor: spawn("compactor", move || compactor.run())?,
             backend: spawn("backend", move || backend.run())?,
-            apply: spawn("apply", move || apply.run())?,
+            apply: spawn("apply", move || applying.run(applier))?,
             log: spawn("log", move || log.run())?,
         };
         Ok((spawn("node", move || turns.run(turn))?, core))
@@ -282,16 +284,28 @@ impl Threads<'_> {
         }
     }
 
-    fn log_thread(&self, writer: ketch_wal::Writer, jobs: Receiver<LogJob>) -> Result<LogThread> {
+    fn log_thread(
+        &self,
+        writer: ketch_wal::Writer,
+        jobs: Receiver<LogJob>,
+        applying: Arc<Applying>,
+    ) -> Result<LogThread> {
         let worker = LogWorker::new(writer);
         let preparer = worker.preparer();
         let (prepare, wanted) = mailbox(1);
         let ahead = preparer.clone();
         spawn("log-prepare", move || prepare_segments(&ahead, &wanted))?;
         let member = self.member;
-        let (node, counters) = (member.node.clone(), Arc::clone(&member.counters));
-        let turns = Arc::clone(&member.turns);
-        Ok(LogThread { worker, preparer, jobs, node, turns, counters, prepare })
+        Ok(LogThread {
+            worker,
+            preparer,
+            jobs,
+            node: member.node.clone(),
+            turns: Arc::clone(&member.turns),
+            applying,
+            counters: Arc::clone(&member.counters),
+            prepare,
+        })
     }
 
     fn turn(&self, restored: ketch_raft::Restored, marked: Index) -> Result<Turn> {
@@ -328,6 +342,7 @@ impl Threads<'_> {
             counters: Arc::clone(&member.counters),
             heartbeat: Duration::from_millis(config.heartbeat_ms),
             taken: Vec::new(),
+            leaves_applying: false,
             effects: Vec::new(),
             stopped: false,
         })

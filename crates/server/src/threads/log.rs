@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use ketch_node::{LogJob, LogWorker};
+use ketch_node::{Event, LogJob, LogWorker};
 use ketch_wal::Preparer;
 
-use super::{NodeTask, Turns, fatal};
+use super::{Applying, NodeTask, Turns, fatal};
 use crate::mailbox::{Receiver, Sender};
 use crate::metrics::{Counters, observe};
 
@@ -18,6 +18,7 @@ pub(crate) struct LogThread {
     pub(crate) jobs: Receiver<LogJob>,
     pub(crate) node: Sender<NodeTask>,
     pub(crate) turns: Arc<Turns>,
+    pub(crate) applying: Arc<Applying>,
     pub(crate) counters: Arc<Counters>,
     /// Wakes who prepares the next segment.
     pub(crate) prepare: Sender<()>,
@@ -40,29 +41,39 @@ impl LogThread {
             let stop = jobs.last().is_some_and(|job| job.job == STOP);
             jobs.retain(|job| job.job != STOP);
             if !jobs.is_empty() {
-                let since = Instant::now();
-                let events = match self.worker.run(jobs) {
-                    Ok(events) => events,
-                    Err(error) => fatal("failed to write the log", &error),
-                };
-                observe("etcd_disk_wal_fsync_duration_seconds", since.elapsed());
-                let written = self.worker.stats().record_bytes;
-                self.counters.wal_bytes.store(written, Ordering::Relaxed);
-                if self.preparer.is_wanted() {
-                    // A full box: the preparer knows already.
-                    let _ = self.prepare.try_send(());
-                }
-                for event in events {
-                    self.node.send_quietly_above_limit(event.into());
-                }
-                // Here rather than on the node thread: what waits for this sync needs no thread
-                // woken that does nothing but wake others.
-                self.turns.take();
+                self.write(jobs);
             }
             if stop {
                 return;
             }
         }
+    }
+
+    fn write(&mut self, jobs: Vec<LogJob>) {
+        let since = Instant::now();
+        let events = match self.worker.run(jobs) {
+            Ok(events) => events,
+            Err(error) => fatal("failed to write the log", &error),
+        };
+        let took = since.elapsed();
+        self.tell(events);
+        observe("etcd_disk_wal_fsync_duration_seconds", took);
+        let written = self.worker.stats().record_bytes;
+        self.counters.wal_bytes.store(written, Ordering::Relaxed);
+        if self.preparer.is_wanted() {
+            // A full box: the preparer knows already.
+            let _ = self.prepare.try_send(());
+        }
+    }
+
+    /// Carries on with what is durable: here rather than on the node thread, and for little even
+    /// here rather than on the apply thread, for waking takes longer than the work.
+    fn tell(&self, events: Vec<Event>) {
+        for event in events {
+            self.node.send_quietly_above_limit(event.into());
+        }
+        self.turns.take_and_apply_later();
+        self.applying.take_brief(self.jobs.is_empty());
     }
 }
 

@@ -49,6 +49,8 @@ pub(crate) struct Turn {
     pub(crate) taken: Vec<NodeTask>,
     /// What they came to; kept for its room.
     pub(crate) effects: Vec<Effect>,
+    /// Whoever has this turn applies what it makes due, or has it applied.
+    pub(crate) leaves_applying: bool,
     /// [`Event::Stop`] was carried out.
     pub(crate) stopped: bool,
 }
@@ -83,6 +85,7 @@ impl Turns {
             let mut place = self.turn.lock();
             let Some(turn) = place.as_mut() else { return };
             turn.take(&self.tasks);
+            turn.leaves_applying = false;
             let now = Instant::now();
             if now >= next_tick {
                 turn.tick(now - next_tick);
@@ -102,9 +105,19 @@ impl Turns {
     /// Sees to letters that were put in quietly: takes a turn, unless another thread is at it,
     /// which looks again when it is done.
     pub(crate) fn take(&self) {
+        self.take_turns(false);
+    }
+
+    /// As [`Turns::take`], but what is to be applied wakes nobody: whoever calls this sees to it.
+    pub(crate) fn take_and_apply_later(&self) {
+        self.take_turns(true);
+    }
+
+    fn take_turns(&self, leaves_applying: bool) {
         for _ in 0..TURNS {
             let Some(mut place) = self.turn.try_lock() else { return };
             let Some(turn) = place.as_mut().filter(|turn| !turn.stopped) else { return };
+            turn.leaves_applying = leaves_applying;
             if turn.take(&self.tasks) {
                 turn.finish();
             }
@@ -182,7 +195,12 @@ impl Turn {
                 if let Some(last) = job.entries.last() {
                     self.progress.set_committed(last.index());
                 }
-                self.apply.send_above_limit(ApplyTask::Entries(job));
+                let task = ApplyTask::Entries(job);
+                if self.leaves_applying {
+                    self.apply.send_quietly_above_limit(task);
+                } else {
+                    self.apply.send_above_limit(task);
+                }
             }
             Effect::ReadReady { token, index } => {
                 self.reads.ready(token, index.0, &self.progress);

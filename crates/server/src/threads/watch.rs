@@ -82,9 +82,12 @@ impl WatchThread {
         loop {
             let rest = if behind { Some(CATCH_UP_ROUND) } else { lagging.then_some(LAG_LOOK) };
             let deadline = rest.map(|rest| Instant::now() + rest);
-            // Not patiently, even without streams: the hub holds the history that it has not seen,
-            // and a compaction waits for that.
-            self.jobs.receive(&mut jobs, deadline);
+            if streams.by_number.is_empty() {
+                // The hub holds the history that it has not seen: see `Sinks::wake_hub`.
+                self.jobs.receive_patiently(&mut jobs, deadline);
+            } else {
+                self.jobs.receive(&mut jobs, deadline);
+            }
             for job in jobs.drain(..) {
                 if matches!(job, WatchJob::Stop) {
                     return;
