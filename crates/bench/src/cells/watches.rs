@@ -14,13 +14,16 @@ const WIDE_BYTES: usize = 1024;
 /// Connections, streams of each, watchers of each stream, puts a second.
 const FAN_OUTS: [(usize, usize, usize, f64); 4] =
     [(1, 1, 1, 1000.0), (10, 10, 1, 500.0), (10, 10, 10, 100.0), (100, 10, 10, 10.0)];
+/// A p99 of fewer puts would be that of the slowest.
+const SAMPLES: f64 = 100.0;
 const STALLED_RATE: f64 = 5000.0;
 /// Last events may be this late before they count as lost.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn puts_at(bench: &Bench<'_>, rate: f64, epoch: Instant, bytes: usize) -> Result<Outcome> {
     let mut work = Puts::new(61, bytes, Keys::Among(1000)).stamped(epoch);
-    load::run(&bench.at(), &mut work, Plan::open(4, rate, bench.scale.measured))?.none_wrong()
+    let duration = bench.scale.measured.max(Duration::from_secs_f64(SAMPLES / rate));
+    load::run(&bench.at(), &mut work, Plan::open(4, rate, duration))?.none_wrong()
 }
 
 /// Fails unless every watcher saw every put.
