@@ -6,11 +6,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use ketch_base::{Index, RevisionKey, Term};
 use ketch_env::{Disk, File, Open};
-use redb::{Database, ReadOnlyTable, ReadableDatabase};
+use redb::{AccessGuard, Database, ReadOnlyTable, ReadableDatabase};
 
 use crate::checked_file::{CheckedFile, EngineFile};
 use crate::error::{Error, OpenError};
 use crate::origin::Origin;
+use crate::page_sums::PAGE;
 use crate::schema::{self, Blob, RowKey, SmallKey};
 use crate::{Bucket, Durable};
 
@@ -109,6 +110,19 @@ pub(crate) fn own(opened: &Opened, key: &[u8]) -> Result<u64, Error> {
         .ok_or_else(|| origin.malformed("a number of the database's own table is missing"))
 }
 
+/// Values of this size have a page of their own, of which they fill half at least, and are not
+/// copied out of it.
+const LENT_BYTES: usize = PAGE;
+
+/// A value and, with it, its page.
+struct Lent(AccessGuard<'static, Blob>);
+
+impl AsRef<[u8]> for Lent {
+    fn as_ref(&self) -> &[u8] {
+        self.0.value()
+    }
+}
+
 /// The state of the last commit. Holds its pages in the file as long as it lives.
 pub(crate) struct Snapshot {
     rows: ReadOnlyTable<RowKey, Blob>,
@@ -140,7 +154,10 @@ impl Snapshot {
 
     pub(crate) fn row(&self, key: RevisionKey) -> Result<Option<Bytes>, Error> {
         let found = self.rows.get(&schema::row_key(key)).map_err(|e| self.origin.error(e))?;
-        Ok(found.map(|value| Bytes::copy_from_slice(value.value())))
+        Ok(found.map(|value| match value.value().len() {
+            LENT_BYTES.. => Bytes::from_owner(Lent(value)),
+            _ => Bytes::copy_from_slice(value.value()),
+        }))
     }
 
     /// Rows from `from` up to and without `to`.

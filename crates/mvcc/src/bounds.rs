@@ -16,6 +16,8 @@ pub(crate) const LEAF_STEP: usize = pick(8, 2);
 pub(crate) const CHUNK_KEYS: usize = pick(limits::INDEX_CHUNK_KEYS, 7);
 /// Rows of the first window of a range.
 pub(crate) const WINDOW_BYTES: usize = pick(limits::RANGE_WINDOW_BYTES, 64);
+/// Rows of this size, on average, share no page of the storage.
+pub(crate) const LARGE_ROW_BYTES: usize = pick(4096, 48);
 /// Rows hashed or removed in one step of a compaction.
 pub(crate) const STEP_ROWS: usize = pick(limits::COMPACTION_BATCH_ROWS, 5);
 /// Rows hashed between two looks at the index.

@@ -18,7 +18,7 @@ use parking_lot::RwLock;
 use super::measure::Pick;
 use super::sorted::{length, stored};
 use super::{Rows, Selection};
-use crate::bounds::WINDOW_BYTES;
+use crate::bounds::{LARGE_ROW_BYTES, WINDOW_BYTES};
 use crate::error::Error;
 use crate::index::{Index, Version};
 use crate::row;
@@ -121,7 +121,7 @@ impl Window {
         self.coming = match whole.last {
             true => Coming { chosen: true, last: true, ..Coming::default() },
             false => {
-                let bytes_max = self.lent.next_size(whole.bytes_max);
+                let bytes_max = self.lent.next_size(whole.bytes_max, whole.wanted_bytes_next());
                 Coming { bytes_max, ..Coming::default() }
             }
         };
@@ -132,6 +132,14 @@ impl Window {
 }
 
 impl Coming {
+    /// How large the window after this one should be. Rows that have pages of their own are read
+    /// soonest before they are given: no page would be read twice, and what is given still lies in
+    /// the processor's cache.
+    fn wanted_bytes_next(&self) -> usize {
+        let large = self.rows.len().saturating_mul(LARGE_ROW_BYTES) <= self.bytes;
+        if large { WINDOW_BYTES } else { self.bytes_max.saturating_mul(2) }
+    }
+
     /// Chooses rows until there are so many bytes.
     fn choose(
         &mut self,
@@ -199,15 +207,15 @@ fn scaled(all: usize, part: usize, whole: usize) -> usize {
 }
 
 impl Lent {
-    /// The size of the window after one of `bytes`: twice that, as far as the budget goes.
-    fn next_size(&mut self, bytes: usize) -> usize {
+    /// The size of the window after one of `bytes`: what is wanted, as far as the budget goes.
+    fn next_size(&mut self, bytes: usize, wanted: usize) -> usize {
         if !self.counted {
             self.counted = true;
             self.budget.answers.fetch_add(1, Ordering::Relaxed);
         }
         let answers = self.budget.answers.load(Ordering::Relaxed).max(1);
         let fair = limits::RANGE_WINDOWS_BYTES / answers;
-        let wanted = bytes.saturating_mul(2).min(fair);
+        let wanted = wanted.min(fair);
         // Two windows share the room of one: what is given of the first, the second may hold.
         // While they are of different sizes, it is that of the larger.
         let held = wanted.max(bytes);
