@@ -88,7 +88,7 @@ impl http_body::Body for Body {
                 self.0 = Inner::Empty;
                 Poll::Ready(Some(Ok(Frame::trailers(fields))))
             }
-            Inner::Range(body) => Poll::Ready(body.frame()),
+            Inner::Range(body) => body.poll(cx),
             Inner::Stream(body) => body.poll(cx).map(|frame| frame.map(Ok)),
             Inner::Foreign(body) => Pin::new(body)
                 .poll_frame(cx)

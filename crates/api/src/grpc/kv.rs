@@ -1,6 +1,8 @@
 //! `etcdserverpb.KV`.
 
+use std::future::poll_fn;
 use std::pin::pin;
+use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
 use http::Response;
@@ -126,7 +128,8 @@ async fn send_rows(reply: RangeReply, outlet: Outlet) -> Result<(), Status> {
     };
     let short = || Status::new(GrpcCode::Internal, "range cut short");
     while left_bytes > 0 {
-        let rows = chunks.next(RANGE_PIECE_BYTES)?.ok_or_else(short)?;
+        let rows =
+            poll_fn(|cx| chunks.poll_next(cx, RANGE_PIECE_BYTES)).await?.ok_or_else(short)?;
         left_bytes = left_bytes.checked_sub(rows.len() as u64).ok_or_else(short)?;
         if left_bytes == 0 {
             return send_piece(&outlet, &before, rows, &after).await;
@@ -164,8 +167,8 @@ async fn send_piece(
 struct Once(Bytes);
 
 impl Chunks for Once {
-    fn next(&mut self, _max_bytes: usize) -> Result<Option<Bytes>, Code> {
+    fn poll_next(&mut self, _: &mut Context<'_>, _: usize) -> Poll<Result<Option<Bytes>, Code>> {
         let rows = std::mem::take(&mut self.0);
-        Ok((!rows.is_empty()).then_some(rows))
+        Poll::Ready(Ok((!rows.is_empty()).then_some(rows)))
     }
 }

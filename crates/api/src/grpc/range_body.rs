@@ -4,6 +4,7 @@
 //! piece at a time, each asked for when the connection has sent the ones before.
 
 use std::fmt;
+use std::task::{Context, Poll, ready};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use http_body::Frame;
@@ -96,35 +97,43 @@ fn join(before: &[u8], rows: &[u8], after: &[u8]) -> Bytes {
 
 impl RangeBody {
     /// The next part: head, rows, tail, trailers.
-    pub(crate) fn frame(&mut self) -> Option<Result<Frame<Bytes>, BodyError>> {
+    pub(crate) fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         if self.finished {
-            return None;
+            return Poll::Ready(None);
         }
         if !self.before.is_empty() {
-            return Some(Ok(Frame::data(std::mem::take(&mut self.before))));
+            return Poll::Ready(Some(Ok(Frame::data(std::mem::take(&mut self.before)))));
         }
         if self.left_bytes > 0 {
-            return Some(self.piece().map(Frame::data).inspect_err(|error| {
+            let piece = ready!(self.poll_piece(cx)).map(Frame::data);
+            return Poll::Ready(Some(piece.inspect_err(|error| {
                 self.finished = true;
                 self.record.fail(&Status::new(GrpcCode::Internal, error.to_string()));
-            }));
+            })));
         }
         if !self.after.is_empty() {
-            return Some(Ok(Frame::data(std::mem::take(&mut self.after))));
+            return Poll::Ready(Some(Ok(Frame::data(std::mem::take(&mut self.after)))));
         }
         self.finished = true;
         self.record.succeed();
-        Some(Ok(Frame::trailers(ok_trailers())))
+        Poll::Ready(Some(Ok(Frame::trailers(ok_trailers()))))
     }
 
-    fn piece(&mut self) -> Result<Bytes, BodyError> {
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Result<Bytes, BodyError>> {
         let piece = match &mut self.rows {
-            Rows::Ready(rows) => std::mem::take(rows),
-            Rows::Chunks(chunks) => chunks
-                .next(RANGE_PIECE_BYTES)
-                .map_err(|code| BodyError::Range(code.text()))?
-                .unwrap_or_default(),
+            Rows::Ready(rows) => Ok(std::mem::take(rows)),
+            Rows::Chunks(chunks) => ready!(chunks.poll_next(cx, RANGE_PIECE_BYTES))
+                .map_err(|code| BodyError::Range(code.text()))
+                .map(Option::unwrap_or_default),
         };
+        Poll::Ready(piece.and_then(|piece| self.count(piece)))
+    }
+
+    /// Checks a piece against what was promised.
+    fn count(&mut self, piece: Bytes) -> Result<Bytes, BodyError> {
         let left = self.left_bytes.checked_sub(piece.len() as u64);
         self.left_bytes = left.ok_or(BodyError::Range("more rows than promised"))?;
         if piece.is_empty() {

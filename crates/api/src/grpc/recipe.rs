@@ -1,6 +1,7 @@
 //! What locks and elections share: a queue of keys under a prefix, oldest creation first, each
 //! held by a lease. The same recipe etcd's clients use, so both kinds queue together.
 
+use std::future::poll_fn;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -155,7 +156,9 @@ pub(super) async fn first<P: Ports>(
     let reply = ports.range(request).await?;
     let rows = match reply.kvs {
         Kvs::Whole(rows) => rows,
-        Kvs::Chunks(mut chunks) => chunks.next(RANGE_PIECE_BYTES)?.unwrap_or_default(),
+        Kvs::Chunks(mut chunks) => {
+            poll_fn(|cx| chunks.poll_next(cx, RANGE_PIECE_BYTES)).await?.unwrap_or_default()
+        }
     };
     let mut response = RangeResponse::decode(rows).map_err(|_| Code::Corrupt)?;
     response.header = Some(reply.header);

@@ -1,6 +1,7 @@
 //! Keys: read, write, compare, forget.
 
 use std::future::Future;
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use ketch_base::Code;
@@ -92,12 +93,16 @@ pub enum Kvs {
 
 /// Rows on demand.
 pub trait Chunks: Send {
-    /// The next whole fields: at least one, and no more than `max_bytes` unless a single one is
+    /// The next whole fields: at least one, and no more than `bytes_max` unless a single one is
     /// larger. `None` at the end, when exactly `kvs_bytes` have been given.
     ///
     /// # Errors
     /// When the rows cannot be read; the stream is then reset, for the length was promised.
-    fn next(&mut self, max_bytes: usize) -> Result<Option<Bytes>, Code>;
+    fn poll_next(
+        &mut self,
+        cx: &mut Context<'_>,
+        bytes_max: usize,
+    ) -> Poll<Result<Option<Bytes>, Code>>;
 }
 
 impl std::fmt::Debug for Kvs {

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use ketch_api::ports::{Chunks, Kv, Kvs, Pass, RangeReply, State, Watch};
@@ -263,17 +264,21 @@ struct MadeUp {
 }
 
 impl Chunks for MadeUp {
-    fn next(&mut self, max_bytes: usize) -> Result<Option<Bytes>, Code> {
+    fn poll_next(
+        &mut self,
+        _: &mut Context<'_>,
+        bytes_max: usize,
+    ) -> Poll<Result<Option<Bytes>, Code>> {
         if self.breaks && self.alive.peak.load(Ordering::SeqCst) > 0 {
-            return Err(Code::Corrupt);
+            return Poll::Ready(Err(Code::Corrupt));
         }
-        let size = (max_bytes / ROW_BYTES * ROW_BYTES).min(self.left as usize);
+        let size = (bytes_max / ROW_BYTES * ROW_BYTES).min(self.left as usize);
         self.left -= size as u64;
         let rows = row().repeat(size / ROW_BYTES);
         let now = self.alive.now.fetch_add(size, Ordering::SeqCst) + size;
         self.alive.peak.fetch_max(now, Ordering::SeqCst);
         let counted = Counted { rows, alive: Arc::clone(&self.alive) };
-        Ok((size > 0).then(|| Bytes::from_owner(counted)))
+        Poll::Ready(Ok((size > 0).then(|| Bytes::from_owner(counted))))
     }
 }
 

@@ -1,5 +1,6 @@
 //! Keys: proposals for writes, plans for reads.
 
+use std::task::{Context, Poll};
 use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
@@ -143,9 +144,11 @@ impl Member {
 
 struct PlanChunks(Plan);
 
+type Piece = Result<Option<Bytes>, Code>;
+
 impl Chunks for PlanChunks {
-    fn next(&mut self, max_bytes: usize) -> Result<Option<Bytes>, Code> {
-        self.0.next_chunk(max_bytes).map_err(storage_failed)
+    fn poll_next(&mut self, _: &mut Context<'_>, bytes_max: usize) -> Poll<Piece> {
+        Poll::Ready(self.0.next_chunk(bytes_max).map_err(storage_failed))
     }
 }
 
