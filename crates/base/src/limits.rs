@@ -50,6 +50,11 @@ pub const INDEX_CHUNK_KEYS: usize = 1_000;
 pub const COMPACTION_BATCH_ROWS: usize = 1_000;
 /// Bytes of rows a range holds in memory at a time.
 pub const RANGE_CHUNK_BYTES: usize = 512 * 1024;
+/// Pieces of a range that a thread reads ahead of its client; of [`RANGE_CHUNK_BYTES`] a quarter
+/// each.
+pub const RANGE_PIECES_AHEAD: usize = 4;
+/// Ranges that have such pieces; the others are read when their clients ask.
+pub const RANGES_AHEAD: usize = 16;
 /// Rows that the first window of a range holds, read ahead of their turn.
 pub const RANGE_WINDOW_BYTES: usize = 64 * 1024;
 /// Rows that the later windows of all ranges together may hold. Beside them a list fills the page

@@ -65,6 +65,7 @@ impl Lanes {
             let room = Room { edge, config: connection.clone(), stop };
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
+                .thread_name("lane-blocking")
                 .global_queue_interval(ANSWERS_FIRST)
                 .build()?;
             let thread =

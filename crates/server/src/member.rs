@@ -1,6 +1,7 @@
 //! The member as the edge sees it: every port of `ketch-api`, put together from the threads'
 //! mailboxes and the read sides of the core.
 
+mod ahead;
 mod auth;
 mod cluster;
 mod forward;
@@ -35,6 +36,8 @@ use ketch_proto::etcdserverpb::{
 use prost::Message;
 use tokio::sync::watch as latest;
 
+pub(crate) use ahead::Readers;
+
 use crate::desk;
 use crate::exit::Exit;
 use crate::mailbox::Sender;
@@ -57,6 +60,8 @@ pub(crate) struct Member {
     pub(crate) watch_jobs: Sender<WatchJob>,
     pub(crate) backend: Backend,
     pub(crate) reader: Reader,
+    /// Long lists read ahead of their clients.
+    pub(crate) readers: Readers,
     pub(crate) lessor: Lessor,
     pub(crate) auth: AuthStore,
     pub(crate) tokens: Tokens,

@@ -1,13 +1,11 @@
 //! Keys: proposals for writes, plans for reads.
 
-use std::task::{Context, Poll};
 use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
-use ketch_api::ports::{Chunks, Kv, Kvs, Pass, RangeReply};
+use ketch_api::ports::{Kv, Kvs, Pass, RangeReply};
 use ketch_apply::{Answer, quota};
 use ketch_base::{Code, limits};
-use ketch_mvcc::Plan;
 use ketch_proto::etcdserverpb::{
     CompactionRequest, CompactionResponse, DeleteRangeRequest, DeleteRangeResponse,
     InternalRaftRequest, PutRequest, PutResponse, RangeRequest, RequestHeader, TxnRequest,
@@ -15,6 +13,7 @@ use ketch_proto::etcdserverpb::{
 };
 use prost::Message;
 
+use super::ahead::Ahead;
 use super::{Member, header_by};
 use crate::metrics::add;
 
@@ -136,19 +135,10 @@ impl Member {
             let bytes = plan.next_chunk(limits::RANGE_CHUNK_BYTES).map_err(storage_failed)?;
             Kvs::Whole(bytes.unwrap_or_default())
         } else {
-            Kvs::Chunks(Box::new(PlanChunks(plan)))
+            let read = move |bytes_max| plan.next_chunk(bytes_max).map_err(storage_failed);
+            Kvs::Chunks(Box::new(Ahead::new(read, &self.readers)))
         };
         Ok(RangeReply { header, count, more, kvs_bytes, kvs })
-    }
-}
-
-struct PlanChunks(Plan);
-
-type Piece = Result<Option<Bytes>, Code>;
-
-impl Chunks for PlanChunks {
-    fn poll_next(&mut self, _: &mut Context<'_>, bytes_max: usize) -> Poll<Piece> {
-        Poll::Ready(self.0.next_chunk(bytes_max).map_err(storage_failed))
     }
 }
 

@@ -24,7 +24,7 @@ use crate::exit::{Ending, Exit};
 use crate::lanes::Lanes;
 use crate::listen::Listening;
 use crate::mailbox::{Receiver, Sender, mailbox};
-use crate::member::{Clock, Member, Options};
+use crate::member::{Clock, Member, Options, Readers};
 use crate::metrics::Counters;
 use crate::passwords::Passwords;
 use crate::progress::Progress;
@@ -175,6 +175,7 @@ fn member(
         watch_jobs: letters.watch,
         backend: storage.backend.clone(),
         reader: machine.reader(),
+        readers: Readers::new((lanes() / 2).max(1)),
         lessor: machine.lessor(),
         auth: auth.store,
         tokens: auth.tokens,
