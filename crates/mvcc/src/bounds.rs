@@ -10,8 +10,6 @@ const fn pick(real: usize, test: usize) -> usize {
 pub(crate) const LEAF_KEYS: usize = pick(64, 6);
 /// Most children of a branch of the index.
 pub(crate) const BRANCH_CHILDREN: usize = pick(64, 5);
-/// A leaf grows by this many places, so that little room is left unused.
-pub(crate) const LEAF_STEP: usize = pick(8, 2);
 /// Keys visited under one hold of the index lock.
 pub(crate) const CHUNK_KEYS: usize = pick(limits::INDEX_CHUNK_KEYS, 7);
 /// Rows of the first window of a range.

@@ -2,8 +2,12 @@
 
 use super::history::History;
 use super::key::Key;
-use crate::bounds::{BRANCH_CHILDREN, LEAF_KEYS, LEAF_STEP};
+use crate::bounds::{BRANCH_CHILDREN, LEAF_KEYS};
 use crate::row;
+
+/// Keys that two leaves may take together from three: an eighth stays free, so that it is some
+/// time until the next such move.
+const PAIR_KEYS: usize = LEAF_KEYS * 2 * 7 / 8;
 
 pub(crate) enum Node {
     Leaf(Vec<Entry>),
@@ -149,31 +153,35 @@ pub(crate) fn entry_of(entries: &[Entry], key: &[u8]) -> Result<usize, usize> {
 pub(crate) fn insert_entry(entries: &mut Vec<Entry>, place: usize, entry: Entry) -> Option<Child> {
     if entries.len() < LEAF_KEYS {
         if entries.len() == entries.capacity() {
-            entries.reserve_exact(LEAF_STEP);
+            // All leaves have the same size: what one leaves free another can take.
+            entries.reserve_exact(LEAF_KEYS - entries.len());
         }
         entries.insert(place, entry);
         return None;
     }
+    let mut right = Vec::with_capacity(LEAF_KEYS);
     if place == entries.len() {
-        let mut right = Vec::with_capacity(LEAF_STEP);
         right.push(entry);
         return Some(Child::new(Node::Leaf(right)));
     }
     let half = entries.len() / 2;
-    let mut right = entries.split_off(half);
+    right.extend(entries.drain(half..));
     if place <= half {
         entries.insert(place, entry);
     } else {
-        right.reserve_exact(LEAF_STEP);
         right.insert(place - half, entry);
     }
-    entries.shrink_to(half + LEAF_STEP);
     Some(Child::new(Node::Leaf(right)))
 }
 
-/// Like [`insert_entry`], for a branch.
+/// Puts the right part of a child that was split beside it, at `place`; the right part of the
+/// branch if that had to be split, too.
 pub(crate) fn insert_child(children: &mut Vec<Child>, place: usize, child: Child) -> Option<Child> {
+    let is_half = child.node.len() > 1;
     children.insert(place, child);
+    if is_half {
+        even_out(children, place);
+    }
     if children.len() <= BRANCH_CHILDREN {
         return None;
     }
@@ -181,4 +189,37 @@ pub(crate) fn insert_child(children: &mut Vec<Child>, place: usize, child: Child
     let cut = if at_end { place } else { children.len() / 2 };
     let right = children.split_off(cut);
     Some(Child::new(Node::Branch(right)))
+}
+
+/// Shares out the keys of a leaf's two halves, at `place` and before it, and of a leaf beside
+/// them: among two if they leave room there, or else among three, which then are two thirds full
+/// and not one half.
+fn even_out(children: &mut Vec<Child>, place: usize) {
+    let start = if place + 1 < children.len() { place - 1 } else { place.saturating_sub(2) };
+    let Some(three) = children.get_mut(start..start + 3) else { return };
+    if matches!(three[0].node, Node::Branch(_)) {
+        return;
+    }
+    let mut all = Vec::with_capacity(3 * LEAF_KEYS);
+    for child in three {
+        let Node::Leaf(entries) = &mut child.node else { return };
+        all.append(entries);
+    }
+    let mut leaves = 3;
+    if all.len() <= PAIR_KEYS {
+        children.remove(start + 2);
+        leaves = 2;
+    }
+    let each = all.len().div_ceil(leaves);
+    let mut rest = all.into_iter();
+    for (at, child) in children[start..start + leaves].iter_mut().enumerate() {
+        let Node::Leaf(entries) = &mut child.node else { return };
+        entries.reserve_exact(LEAF_KEYS - entries.len());
+        entries.extend(rest.by_ref().take(each));
+        child.summary = Summary::of(&child.node);
+        if at > 0 {
+            // That of the first may be lower than its keys, and stays.
+            child.first = child.node.first_key();
+        }
+    }
 }

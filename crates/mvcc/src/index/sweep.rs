@@ -85,7 +85,7 @@ impl Sweep {
                 }
             }
         });
-        if entries.len() + LEAF_KEYS / 4 < entries.capacity() {
+        if entries.len() * 2 < entries.capacity() {
             entries.shrink_to_fit();
         }
         next
@@ -132,7 +132,7 @@ fn fits(left: &Node, right: &Node) -> bool {
 fn join(left: &mut Child, right: Child) {
     match (&mut left.node, right.node) {
         (Node::Leaf(left), Node::Leaf(right)) => {
-            left.reserve_exact(right.len());
+            left.reserve_exact(LEAF_KEYS - left.len());
             left.extend(right);
         }
         (Node::Branch(left), Node::Branch(right)) => left.extend(right),

@@ -324,6 +324,18 @@ fn ascending_keys_fill_their_leaves() {
     assert_eq!(leaves, 300_usize.div_ceil(bounds::LEAF_KEYS));
 }
 
+#[test]
+fn scattered_keys_leave_a_third_of_their_leaves_empty_at_most() {
+    let mut pair = Pair { main: 1, ..Pair::default() };
+    for key in 0..400_u16 {
+        pair.put(key * 241 % 400);
+        let leaves = count_leaves(&pair.index.root);
+        let full = usize::from(key + 1).div_ceil(bounds::LEAF_KEYS);
+        // Two, as branches divide them into groups that do not help each other.
+        assert!(leaves <= full * 3 / 2 + 2, "{leaves} leaves for {} keys", key + 1);
+    }
+}
+
 fn count_leaves(node: &Node) -> usize {
     match node {
         Node::Leaf(_) => 1,
