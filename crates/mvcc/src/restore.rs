@@ -7,7 +7,7 @@ use ketch_backend::{Backend, Bucket, View};
 use ketch_base::{Revision, RevisionKey};
 
 use crate::error::OpenError;
-use crate::index::{Birth, Builder, Entry, History, Index, Key, Version};
+use crate::index::{Birth, Builder, Entry, History, Index, Key, MAIN_END, Version};
 use crate::row;
 use crate::shared::Marks;
 use crate::store::{FINISHED, SCHEDULED};
@@ -85,6 +85,9 @@ impl Scan {
     fn record(&mut self, key: RevisionKey, bytes: &[u8]) -> Option<Record> {
         let row = row::parse(bytes)?;
         u32::try_from(key.revision.sub).ok()?;
+        if !(0..MAIN_END).contains(&key.revision.main) {
+            return None;
+        }
         let name = Key::new(row.key);
         if row.lease != 0 && !key.tombstone {
             self.leased.push((name.clone(), key.revision, row.lease));
@@ -128,7 +131,7 @@ fn build(records: Vec<Record>) -> Result<Index, OpenError> {
 /// [`Scan::record`], say nothing of what was before.
 fn append(entry: &mut Entry, version: Version, birth: Birth) -> Result<(), OpenError> {
     let Entry { key, history } = entry;
-    let next = history.next_birth(version.main);
+    let next = history.next_birth(version.main());
     let follows = if version.is_tombstone() {
         history.live().is_some()
     } else {

@@ -27,7 +27,7 @@ pub(crate) struct Birth {
 
 impl Birth {
     fn of(version: Version) -> Self {
-        Self { create: version.main, number: 1 }
+        Self { create: version.main(), number: 1 }
     }
 
     fn later(self, puts: usize) -> Self {
@@ -100,10 +100,10 @@ impl History {
     /// Place of the newest version at or before `main`.
     pub(crate) fn place(&self, main: i64) -> Option<usize> {
         let versions = self.versions();
-        if self.newest().main <= main {
+        if self.newest().main() <= main {
             return Some(versions.len() - 1);
         }
-        versions.partition_point(|version| version.main <= main).checked_sub(1)
+        versions.partition_point(|version| version.main() <= main).checked_sub(1)
     }
 
     /// The version a reader at `main` sees, with its place.
@@ -172,7 +172,7 @@ impl History {
         let Some(place) = self.place(at) else { return Rest::Clean };
         let versions = self.versions();
         let version = versions[place];
-        let ends = version.is_tombstone() && version.main < at;
+        let ends = version.is_tombstone() && version.main() < at;
         let due = place + usize::from(ends || planted::is(Bug::CompactedLive));
         let count = due.min(most);
         removed.extend(versions[..count].iter().map(|version| version.row_key()));

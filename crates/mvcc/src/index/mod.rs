@@ -31,7 +31,7 @@ pub(crate) use history::{Birth, History};
 pub(crate) use key::Key;
 pub(crate) use node::{Entry, Summary};
 pub(crate) use sweep::Sweep;
-pub(crate) use version::Version;
+pub(crate) use version::{MAIN_END, Version};
 pub(crate) use walk::{Span, Visit};
 
 use ketch_base::Revision;

@@ -118,7 +118,7 @@ impl Entry {
         let versions = self.history.versions().len() as u64;
         let live = u64::from(!newest.is_tombstone());
         let bytes = if newest.is_tombstone() { 0 } else { row::kvs_bytes(newest.length()) };
-        Summary { keys: 1, live, bytes, newest: newest.main, garbage: versions - live }
+        Summary { keys: 1, live, bytes, newest: newest.main(), garbage: versions - live }
     }
 
     fn heap_bytes(&self) -> usize {

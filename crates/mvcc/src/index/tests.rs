@@ -124,7 +124,7 @@ impl Pair {
         self.index.change(&Change { key: &key, revision, what: What::Undo });
         assert_same(self.index.summary, before);
         let twin = self.twin.get(&key).and_then(|puts| puts.last()).map(|put| put.main);
-        assert_eq!(self.index.history(&key).map(|h| h.newest().main), twin);
+        assert_eq!(self.index.history(&key).map(|h| h.newest().main()), twin);
     }
 
     fn compact(&mut self, share: u8) {
@@ -250,7 +250,7 @@ impl Visit for Seen {
     fn entry(&mut self, entry: &Entry) -> bool {
         if let Some((place, version)) = entry.history.seen(self.at) {
             let birth = entry.history.birth(place);
-            let (main, length) = (version.main, version.length());
+            let (main, length) = (version.main(), version.length());
             let put = Put { main, length, birth: Some(birth) };
             self.found.push((entry.key.as_slice().to_vec(), put, birth));
             self.count += 1;

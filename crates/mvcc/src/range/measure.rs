@@ -138,5 +138,5 @@ impl Visit for Measure<'_> {
 pub(crate) fn name(key: &[u8], history: &History, place: usize, version: Version) -> Bytes {
     let birth = history.birth(place);
     let (create, number) = (birth.create, birth.number);
-    Row { key, create, modified: version.main, version: number, ..Row::default() }.encode()
+    Row { key, create, modified: version.main(), version: number, ..Row::default() }.encode()
 }

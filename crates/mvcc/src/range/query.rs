@@ -106,7 +106,7 @@ impl Query {
     /// Whether a version passes the revision filters.
     pub(crate) fn admits(&self, version: Version, birth: impl FnOnce() -> Birth) -> bool {
         let Some(filter) = self.filter else { return true };
-        filter.modified.contain(version.main)
+        filter.modified.contain(version.main())
             && (filter.created.is_open() || filter.created.contain(birth().create))
     }
 
@@ -122,7 +122,7 @@ impl Query {
             return version.length();
         }
         let birth = history.birth(place);
-        let bytes = row::length(key_bytes, 0, birth.create, version.main, birth.number);
+        let bytes = row::length(key_bytes, 0, birth.create, version.main(), birth.number);
         u32::try_from(bytes).unwrap_or(u32::MAX)
     }
 }

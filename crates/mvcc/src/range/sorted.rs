@@ -191,7 +191,7 @@ impl Visit for Gather<'_> {
         if wanted && self.query.admits(version, || history.birth(place)) {
             let rank = match self.target {
                 SortTarget::Key => self.count as i64,
-                SortTarget::Mod => version.main,
+                SortTarget::Mod => version.main(),
                 SortTarget::Create => history.birth(place).create,
                 SortTarget::Version => history.birth(place).number,
                 SortTarget::Value => 0,
