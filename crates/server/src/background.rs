@@ -9,12 +9,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ketch_base::Code;
+use ketch_node::LogJob;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::config::{AutoCompaction, Config};
+use crate::mailbox::Sender;
 use crate::member::Member;
 use crate::metrics::{add, upkeep};
-use crate::threads::{NodeTask, WatchJob};
+use crate::threads::{ApplyTask, NodeTask, WatchJob};
 
 /// How often late requests are ended.
 const SWEEP: Duration = Duration::from_millis(500);
@@ -32,14 +34,20 @@ const ADVANCE_PATIENCE: Duration = Duration::from_secs(5);
 const ADVANCE_LOOK: Duration = Duration::from_millis(50);
 
 /// Starts every ticker.
-pub(crate) fn start_on(runtime: &tokio::runtime::Runtime, member: &Arc<Member>, config: &Config) {
+pub(crate) fn start_on(
+    runtime: &tokio::runtime::Runtime,
+    member: &Arc<Member>,
+    config: &Config,
+    log: Sender<LogJob>,
+    apply: Sender<ApplyTask>,
+) {
     runtime.spawn(leases::expire(Arc::clone(member)));
     if config.lease_checkpoint || config.lease_checkpoint_persist {
         runtime.spawn(leases::checkpoint(Arc::clone(member)));
     }
     runtime.spawn(sweep(Arc::clone(member)));
     runtime.spawn(forget_tokens(Arc::clone(member)));
-    runtime.spawn(give_back());
+    runtime.spawn(give_back(log, apply));
     runtime.spawn(progress_ticks(Arc::clone(member), config.progress_notify_interval));
     runtime.spawn(versions::negotiate(Arc::clone(member)));
     runtime.spawn(versions::end_downgrade(Arc::clone(member), config.downgrade_check_time));
@@ -91,12 +99,15 @@ async fn forget_tokens(member: Arc<Member>) {
 }
 
 /// The allocator gives freed memory back to the system after a second, but looks for it only when
-/// it is asked for more: a member at rest would keep what its last work took.
-async fn give_back() {
+/// it is asked for more: a member at rest would keep what its last work took. What threads keep
+/// for themselves they give back before: see `rest`.
+async fn give_back(log: Sender<LogJob>, apply: Sender<ApplyTask>) {
     let mut tick = interval(MEMORY_LOOK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tick.tick().await;
+        log.let_rest();
+        apply.let_rest();
         drop(std::hint::black_box(Vec::<u8>::with_capacity(MEMORY_ASKED_BYTES)));
     }
 }

@@ -17,6 +17,7 @@ use tokio::sync::{mpsc, watch};
 use crate::desk;
 use crate::listen::{Incoming, Listening, SocketFile};
 use crate::member::Member;
+use crate::rest;
 use admission::{Room, admit};
 
 pub(crate) use admission::{Door, SecureDoor};
@@ -72,6 +73,7 @@ impl Lanes {
                 std::thread::Builder::new().name(format!("lane-{number}")).spawn(move || {
                     runtime.block_on(async {
                         desk::open(number, &member);
+                        tokio::spawn(rest::on_lane());
                         lane(arrivals, room).await;
                     });
                 })?;

@@ -11,8 +11,12 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
+use crate::rest;
+
 /// Patient letters that gather before a patient sleeper is woken all the same.
 const PATIENT_LETTERS: usize = 64;
+/// Letters after which it is worth while for a receiver to give memory back.
+const LETTERS_TO_REST: usize = 1000;
 
 /// The sending half; clones share the box.
 pub(crate) struct Sender<T>(Arc<Shared<T>>);
@@ -46,6 +50,11 @@ struct State<T> {
     senders_wait: usize,
     senders: usize,
     closed: bool,
+    /// Letters taken since the receiver last rested.
+    taken: usize,
+    /// The same as of the last [`Sender::let_rest`].
+    taken_before: usize,
+    rest_asked: bool,
 }
 
 impl<T> Shared<T> {
@@ -67,6 +76,9 @@ pub(crate) fn mailbox<T>(limit: usize) -> (Sender<T>, Receiver<T>) {
             senders_wait: 0,
             senders: 1,
             closed: false,
+            taken: 0,
+            taken_before: 0,
+            rest_asked: false,
         }),
         arrived: Condvar::new(),
         emptied: Condvar::new(),
@@ -173,6 +185,20 @@ impl<T> Sender<T> {
         self.0.state.lock().queue.len() < self.0.limit
     }
 
+    /// Asks a receiver that has worked, and slept since the last call, to give memory back. For one
+    /// that waits by [`Receiver::receive_or_rest`] or [`Receiver::wait_or_rest`].
+    pub(crate) fn let_rest(&self) {
+        let mut state = self.0.state.lock();
+        let slept = state.receiver_sleeps && state.taken == state.taken_before;
+        if slept && state.taken >= LETTERS_TO_REST {
+            state.taken = 0;
+            state.rest_asked = true;
+            state.receiver_sleeps = false;
+            self.0.arrived.notify_one();
+        }
+        state.taken_before = state.taken;
+    }
+
     /// Whether the receiver is gone.
     pub(crate) fn is_closed(&self) -> bool {
         self.0.state.lock().closed
@@ -227,9 +253,16 @@ impl<T> Receiver<T> {
         self.empty(&mut state, into);
     }
 
-    /// Waits for letters and leaves them in the box. None are there only when none will come.
-    pub(crate) fn wait(&self) -> bool {
-        !self.when_some(None, false).queue.is_empty()
+    /// As [`Receiver::receive`] without a deadline; gives memory back when that is asked for.
+    pub(crate) fn receive_or_rest(&self, into: &mut Vec<T>) {
+        let mut state = self.when_some_or_rest();
+        self.empty(&mut state, into);
+    }
+
+    /// As [`Receiver::receive_or_rest`], but leaves the letters in the box. None are there only
+    /// when none will come.
+    pub(crate) fn wait_or_rest(&self) -> bool {
+        !self.when_some_or_rest().queue.is_empty()
     }
 
     /// Waits for letters and leaves them in the box. Patient ones alone do not end the sleep before
@@ -277,7 +310,7 @@ impl<T> Receiver<T> {
     fn when_some(&self, deadline: Option<Instant>, is_patient: bool) -> MutexGuard<'_, State<T>> {
         let mut state = self.0.state.lock();
         state.receiver_is_patient = is_patient;
-        while state.queue.is_empty() && state.senders > 0 && !state.closed {
+        while state.queue.is_empty() && state.senders > 0 && !state.closed && !state.rest_asked {
             state.receiver_sleeps = true;
             match deadline {
                 None => self.0.arrived.wait(&mut state),
@@ -293,7 +326,19 @@ impl<T> Receiver<T> {
         state
     }
 
+    fn when_some_or_rest(&self) -> MutexGuard<'_, State<T>> {
+        loop {
+            let mut state = self.when_some(None, false);
+            if !std::mem::take(&mut state.rest_asked) {
+                return state;
+            }
+            drop(state);
+            rest::give_back();
+        }
+    }
+
     fn empty(&self, state: &mut State<T>, into: &mut Vec<T>) {
+        state.taken += state.queue.len();
         into.extend(state.queue.drain(..));
         if state.senders_wait > 0 {
             self.0.emptied.notify_all();
@@ -313,109 +358,4 @@ impl<T> Drop for Receiver<T> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_batch_comes_whole_and_in_order() {
-        let (sender, receiver) = mailbox(8);
-        for n in 0..5 {
-            sender.send(n);
-        }
-        let mut got = Vec::new();
-        receiver.receive(&mut got, None);
-        assert_eq!(got, [0, 1, 2, 3, 4]);
-    }
-
-    #[test]
-    fn a_full_box_refuses_and_a_closed_one_too() {
-        let (sender, receiver) = mailbox(1);
-        assert_eq!(sender.try_send(1), Ok(()));
-        assert_eq!(sender.try_send(2), Err(2));
-        assert_eq!(sender.try_send_urgent(2), Ok(()));
-        assert_eq!(sender.try_send_urgent(3), Err(3));
-        sender.send_above_limit(3);
-        let mut got = Vec::new();
-        receiver.receive(&mut got, None);
-        assert_eq!(got, [1, 2, 3]);
-        drop(receiver);
-        assert_eq!(sender.try_send(4), Err(4));
-        sender.send(5);
-    }
-
-    #[test]
-    fn letters_together_wait_once() {
-        let (sender, receiver) = mailbox(1);
-        sender.send_all_quietly([1, 2, 3].into_iter());
-        sender.send_all_quietly(std::iter::empty());
-        let mut got = Vec::new();
-        receiver.receive(&mut got, None);
-        assert_eq!(got, [1, 2, 3]);
-    }
-
-    #[test]
-    fn patient_letters_come_with_the_next_one() {
-        let (sender, receiver) = mailbox(8);
-        let reader = std::thread::spawn(move || {
-            let mut got = Vec::new();
-            receiver.receive_patiently(&mut got, None);
-            got
-        });
-        while !sender.0.state.lock().receiver_sleeps {
-            std::thread::yield_now();
-        }
-        sender.send_patiently_above_limit(1);
-        sender.send_all_quietly([2, 3].into_iter());
-        sender.wake_patient();
-        assert!(sender.0.state.lock().receiver_sleeps, "nobody was woken");
-        sender.send(4);
-        assert_eq!(reader.join().unwrap(), [1, 2, 3, 4]);
-    }
-
-    #[test]
-    fn many_patient_letters_wake() {
-        let (sender, receiver) = mailbox(1000);
-        let reader = std::thread::spawn(move || {
-            let mut got = Vec::new();
-            receiver.wait_patiently(Instant::now() + Duration::from_secs(60));
-            receiver.take(&mut got);
-            got.len()
-        });
-        while !sender.0.state.lock().receiver_sleeps {
-            std::thread::yield_now();
-        }
-        (0..=PATIENT_LETTERS).for_each(|n| sender.send_patiently_above_limit(n));
-        assert!(reader.join().unwrap() >= PATIENT_LETTERS);
-    }
-
-    #[test]
-    fn quiet_letters_wake_nobody() {
-        let (sender, receiver) = mailbox(3);
-        sender.send_quietly_above_limit(1);
-        let mut letters = vec![2, 3, 4];
-        sender.try_send_quietly(&mut letters);
-        assert_eq!(letters, [4]);
-        let mut got = Vec::new();
-        assert!(!receiver.is_empty());
-        assert!(receiver.take(&mut got));
-        assert_eq!(got, [1, 2, 3]);
-        assert!(!receiver.take(&mut got));
-        receiver.close();
-        sender.try_send_quietly(&mut letters);
-        assert_eq!(letters, [4]);
-        receiver.wait_patiently(Instant::now() + Duration::from_secs(60));
-    }
-
-    #[test]
-    fn a_waiting_sender_goes_on_when_there_is_room() {
-        let (sender, receiver) = mailbox(1);
-        sender.send(1);
-        let other = std::thread::spawn(move || sender.send(2));
-        let mut got = Vec::new();
-        while got.len() < 2 {
-            receiver.receive(&mut got, None);
-        }
-        other.join().unwrap();
-        assert_eq!(got, [1, 2]);
-    }
-}
+mod tests;

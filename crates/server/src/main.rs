@@ -14,6 +14,7 @@ mod passwords;
 mod progress;
 mod read_gate;
 mod reload;
+mod rest;
 mod security;
 mod start;
 mod threads;

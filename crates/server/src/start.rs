@@ -25,6 +25,7 @@ use crate::mailbox::Sender;
 use crate::member::Member;
 use crate::metrics;
 use crate::reload::Reload;
+use crate::rest;
 use crate::security::Security;
 use crate::threads::{ApplyTask, BackendJob, Peers, STOP_LOG, Wake, WatchJob};
 use assembly::{CoreThreads, assemble};
@@ -81,7 +82,8 @@ pub(crate) fn start(config: Config, exit: Exit) -> Result<Starting> {
         port.open(&mut running.lanes)?;
     }
     let published = publish::publish(&running.member, &running.config, &running.background);
-    background::start_on(&running.background, &running.member, &running.config);
+    let (log, apply) = (running.log.clone(), running.apply.clone());
+    background::start_on(&running.background, &running.member, &running.config, log, apply);
     running.reload.start_on(&running.background);
     Ok(Starting { running, clients, published })
 }
@@ -124,6 +126,8 @@ impl Starting {
             port.open(&mut running.lanes)?;
         }
         tracing::info!("ready to serve client requests");
+        // This thread has nothing more to do until the end.
+        rest::give_back();
         let ending = endings.recv().context("nobody is left who could ask for the end")?;
         Ok((running, ending))
     }

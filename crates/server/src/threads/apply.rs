@@ -38,7 +38,7 @@ impl Applying {
     pub(crate) fn run(&self, applier: Applier) {
         *self.applier.lock() = Some(applier);
         let mut tasks = Vec::new();
-        while self.tasks.wait() {
+        while self.tasks.wait_or_rest() {
             let mut place = self.applier.lock();
             let Some(applier) = place.as_mut() else { return };
             self.tasks.take(&mut tasks);

@@ -30,7 +30,7 @@ impl LogThread {
         let mut crowded = false;
         loop {
             let mut jobs = Vec::new();
-            self.jobs.receive(&mut jobs, None);
+            self.jobs.receive_or_rest(&mut jobs);
             if crowded {
                 // Others are about to add to this group: where all cores are busy, let them. Each
                 // sync writes a block more than it has to say. No wait where a core is free.
