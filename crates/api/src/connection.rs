@@ -1,10 +1,16 @@
 //! One connection: find out what it speaks, serve it, and let it go in order.
+//!
+//! Between the socket and the HTTP library stand, from below: [`prefixed`] (gives back the bytes by
+//! which the protocol was known), [`gathered`] (what a turn writes goes out in one piece), [`paced`]
+//! (reads in turns, and not from who does not listen), and for HTTP/2 [`turnstile`] (refuses calls
+//! before the library sees them). [`turn`] is what they know of each other.
 
 mod gathered;
 mod paced;
 mod prefixed;
 mod runner;
 mod turn;
+pub(crate) mod turnstile;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +28,7 @@ use paced::Paced;
 use prefixed::Prefixed;
 use runner::Runner;
 use turn::Turn;
+use turnstile::Turnstile;
 
 /// First byte of a TLS connection; no HTTP begins with it.
 const TLS_HANDSHAKE: u8 = 22;
@@ -113,7 +120,20 @@ where
     }
     let turn = Turn::new();
     let (io, outbox) = gathered(Prefixed::new(io, &beginning[..filled]));
-    let io = TokioIo::new(Paced::new(io, turn.clone()));
+    let beside = io.beside();
+    let refuse = {
+        let (edge, turn) = (Arc::clone(&edge), turn.clone());
+        move |method| {
+            let is_refused = edge.refuses(method, turn.is_behind());
+            if is_refused {
+                turn.call();
+            }
+            is_refused
+        }
+    };
+    let is_open = !http2 || matches!(surface, Surface::Http | Surface::Metrics);
+    let io = Turnstile::new(Paced::new(io, turn.clone()), beside, is_open, refuse);
+    let io = TokioIo::new(io);
     let pace = turn.clone();
     let service =
         service_fn(move |request| Arc::clone(&edge).answer(surface, &origin, pace.call(), request));

@@ -10,8 +10,10 @@ use tokio::sync::watch;
 
 use crate::body::Body;
 use crate::grpc::{self, Load, Reflection, UnfinishedTotal};
+use crate::method::Method;
 use crate::plain;
 use crate::ports::{Observer, Origin, Ports};
+use crate::status::Status;
 
 /// Settings of the edge, from the server's flags.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,6 +112,17 @@ impl<P: Ports> Edge<P> {
     pub(crate) async fn stopped(&self) {
         // The sender lives in self, so this cannot fail.
         let _ = self.phase.subscribe().wait_for(|phase| *phase == Phase::Stopping).await;
+    }
+
+    /// Whether a call is refused before anything of it but its method is known; then it is counted
+    /// as one that was. Never where an audit log is kept: that tells who called.
+    pub(crate) fn refuses(&self, method: Method, is_late: bool) -> bool {
+        let Err(code) = self.load.check(method, is_late) else { return false };
+        let is_refused = self.observer.audit().is_none();
+        if is_refused {
+            grpc::count_refused(&self.observer, method, &Status::from(code));
+        }
+        is_refused
     }
 
     /// Answers one request, whatever it is. One that `is_late` has waited for long before it was

@@ -34,6 +34,7 @@ mod watch_notes;
 pub(crate) use dispatch::{Begun, answer, begin, is_grpc};
 pub(crate) use load::Load;
 pub(crate) use range_body::RangeBody;
+pub(crate) use record::count_refused;
 pub(crate) use reflection::Reflection;
 pub(crate) use stream::StreamBody;
 pub(crate) use unfinished::Total as UnfinishedTotal;

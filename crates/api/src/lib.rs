@@ -25,3 +25,9 @@ pub use body::{Body, BodyError};
 pub use connection::{ConnectionConfig, ConnectionError, serve_connection};
 pub use edge::{Edge, EdgeConfig, Surface};
 pub use method::{Kind, Method};
+
+/// For the fuzz target: what becomes of a client's bytes on their way to the HTTP/2 library.
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing {
+    pub use crate::connection::turnstile::pieces::{Outcome, look};
+}

@@ -15,6 +15,12 @@ pub const CONNECTION_WRITE_TURN_BYTES: usize = 128 * 1024;
 /// What is gathered on one connection before it is written; held only while it is being made, or
 /// cannot be written.
 pub const CONNECTION_GATHER_BYTES: usize = 64 * 1024;
+/// Where what was read is looked at before the HTTP/2 library sees it: a turn, behind a frame that
+/// came only in part. Held only until the library took it.
+pub const CONNECTION_LOOK_BYTES: usize = CONNECTION_TURN_BYTES + 17 * 1024;
+/// Calls of one connection refused at the door whose messages are still coming; above it they are
+/// refused behind the HTTP/2 library.
+pub const CONNECTION_REFUSED_UNFINISHED: usize = 256;
 /// What is read off a connection whose client leaves our answers unread; then reading waits.
 pub const CONNECTION_UNHEARD_BYTES: usize = 1024 * 1024;
 /// How long a connection may have had more to read than a turn takes, in milliseconds; its calls

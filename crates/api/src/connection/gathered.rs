@@ -13,6 +13,7 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::turn::Turn;
+use super::turnstile::window_update;
 use crate::limits::{CONNECTION_GATHER_BYTES, CONNECTION_WRITE_TURN_BYTES};
 
 thread_local! {
@@ -23,6 +24,9 @@ thread_local! {
 
 /// The byte stream as the HTTP library sees it. What it writes is sent when its turn is over.
 pub(super) struct Gathered<I>(Arc<Mutex<State<I>>>);
+
+/// Puts frames of others between those of the library.
+pub(super) struct Beside<I>(Arc<Mutex<State<I>>>);
 
 /// The other end: sends what was gathered.
 pub(super) struct Outbox<I>(Arc<Mutex<State<I>>>);
@@ -38,6 +42,10 @@ struct State<I> {
     refused: bool,
     /// Something was written that the layers below may hold.
     unflushed: bool,
+    /// The library is in the middle of a frame, perhaps.
+    is_cut: bool,
+    /// What the client may send anew, to be told when it can be.
+    window_bytes: usize,
     /// Nothing goes out any more.
     broken: Option<io::ErrorKind>,
 }
@@ -51,6 +59,8 @@ pub(super) fn gathered<I>(io: I) -> (Gathered<I>, Outbox<I>) {
         turn_bytes: 0,
         refused: false,
         unflushed: false,
+        is_cut: false,
+        window_bytes: 0,
         broken: None,
     };
     let state = Arc::new(Mutex::new(state));
@@ -78,6 +88,51 @@ impl<I: AsyncWrite + Unpin> Outbox<I> {
     }
 }
 
+impl<I> Gathered<I> {
+    pub(super) fn beside(&self) -> Beside<I> {
+        Beside(Arc::clone(&self.0))
+    }
+}
+
+impl<I> Beside<I> {
+    /// Bytes that may be put there now. None while the library is in the middle of a frame, or what
+    /// was gathered before does not go out.
+    pub(super) fn room(&self) -> usize {
+        let state = lock(&self.0);
+        if state.is_cut { 0 } else { CONNECTION_GATHER_BYTES.saturating_sub(state.gathered.len()) }
+    }
+
+    /// Puts frames there, no more than there is room for; and gives the client so many bytes back
+    /// that it may send anew.
+    pub(super) fn put(&self, frames: &[u8], window_bytes: usize) {
+        if frames.is_empty() && window_bytes == 0 {
+            return;
+        }
+        let mut state = lock(&self.0);
+        state.window_bytes += window_bytes;
+        if !frames.is_empty() {
+            state.gather(&[IoSlice::new(frames)]);
+        }
+    }
+}
+
+impl<I> State<I> {
+    fn tell_window(&mut self) {
+        if self.window_bytes > 0 && !self.is_cut {
+            let bytes = std::mem::take(&mut self.window_bytes).min(i32::MAX as usize) as u32;
+            self.gather(&[IoSlice::new(&window_update(bytes))]);
+        }
+    }
+
+    fn gather(&mut self, slices: &[IoSlice<'_>]) {
+        if self.gathered.capacity() == 0 {
+            self.gathered = SPARE.take();
+            self.gathered.reserve_exact(CONNECTION_GATHER_BYTES);
+        }
+        slices.iter().for_each(|slice| self.gathered.extend_from_slice(slice));
+    }
+}
+
 impl<I: AsyncWrite + Unpin> State<I> {
     /// Sends what was gathered. True if the library must come again: there is room where it found
     /// none, or it does not know yet that the connection broke.
@@ -85,6 +140,7 @@ impl<I: AsyncWrite + Unpin> State<I> {
         if self.broken.is_some() {
             return false;
         }
+        self.tell_window();
         match self.send(cx) {
             Poll::Pending => false,
             Poll::Ready(Ok(())) => std::mem::take(&mut self.refused),
@@ -122,14 +178,6 @@ impl<I: AsyncWrite + Unpin> State<I> {
         wrote - own
     }
 
-    fn gather(&mut self, slices: &[IoSlice<'_>]) {
-        if self.gathered.capacity() == 0 {
-            self.gathered = SPARE.take();
-            self.gathered.reserve_exact(CONNECTION_GATHER_BYTES);
-        }
-        slices.iter().for_each(|slice| self.gathered.extend_from_slice(slice));
-    }
-
     fn write(&mut self, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
         self.check()?;
         if self.turn_bytes >= CONNECTION_WRITE_TURN_BYTES {
@@ -137,6 +185,7 @@ impl<I: AsyncWrite + Unpin> State<I> {
             return Poll::Pending;
         }
         let bytes: usize = slices.iter().map(|slice| slice.len()).sum();
+        self.is_cut = true;
         while self.gathered.len() + bytes > CONNECTION_GATHER_BYTES {
             let mut all = [IoSlice::new(&[]); SLICES_MAX];
             all[0] = IoSlice::new(&self.gathered[self.sent..]);
@@ -210,7 +259,9 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for Gathered<I> {
 
     /// Done at the end of the turn.
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(lock(&self.0).check())
+        let mut state = lock(&self.0);
+        state.is_cut = false;
+        Poll::Ready(state.check())
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

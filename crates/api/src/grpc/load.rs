@@ -35,7 +35,7 @@ pub(crate) struct Share {
 impl Load {
     /// Refuses a call of this kind while too many are under way; one that is late already while
     /// there are enough.
-    pub(super) fn check(&self, method: Method, is_late: bool) -> Result<(), Code> {
+    pub(crate) fn check(&self, method: Method, is_late: bool) -> Result<(), Code> {
         let calls_max = if is_late { CALLS_AT_LEAST } else { CALLS_UNDER_WAY };
         let is_full = || {
             self.0.calls.load(Ordering::Relaxed) >= calls_max

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::trail::{Scribe, Trail, is_told};
 use crate::method::Method;
@@ -23,6 +23,15 @@ impl Meter {
 
     pub(crate) fn sent(&self, messages: usize, bytes: usize) {
         self.observer.sent(self.method, messages, bytes);
+    }
+}
+
+/// Counts a call that is refused as soon as it is seen.
+pub(crate) fn count_refused(observer: &Arc<dyn Observer>, method: Method, status: &Status) {
+    observer.started(method);
+    observer.handled(method, status.number);
+    if observer.is_timed() {
+        observer.took(method, Duration::ZERO);
     }
 }
 
