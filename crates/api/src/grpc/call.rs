@@ -1,6 +1,6 @@
 //! One call under way: its request messages, its metadata, its account, and ways to end it.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ pub(crate) struct Call<B> {
     pub(crate) record: Record,
     /// Echoed, with the subtype the client gave.
     pub(crate) content_type: HeaderValue,
-    /// Held from when the request was read until the call is answered.
+    /// Held until the call is answered, but not while it waits for its client.
     pub(super) share: Option<Share>,
 }
 
@@ -42,7 +42,8 @@ impl<B: Inbound> Call<B> {
         P: Ports,
     {
         let (request, bytes) = self.only(UNARY_CONTEXT).await?;
-        self.share = edge.load.take(self.record.meter.method, bytes);
+        let share = self.share.take().or_else(|| edge.load.take(self.record.meter.method));
+        self.share = share.map(|share| share.of(bytes));
         self.admit(edge)?;
         Ok(request)
     }
@@ -86,7 +87,18 @@ impl<B: Inbound> Call<B> {
         &mut self,
         context: &'static str,
     ) -> Result<(Q, usize), Status> {
-        let message = self.frames.next().await?;
+        let message = self.frames.next();
+        let mut message = pin!(message);
+        let share = &mut self.share;
+        let message = poll_fn(|cx| {
+            let message = message.as_mut().poll(cx);
+            if message.is_pending() {
+                // Who waits for its client could wait for ever.
+                *share = None;
+            }
+            message
+        });
+        let message = message.await?;
         let message = message.ok_or_else(|| Status::new(GrpcCode::Unknown, "EOF"))?;
         let bytes = message.len();
         self.record.meter.received(bytes);

@@ -80,7 +80,8 @@ where
         }
     };
     let frames = Frames::new(body, encoding, max_message_bytes(edge), &edge.unfinished);
-    Begun::Call(Call { frames, metadata, record, content_type, share: None })
+    let share = edge.load.take(method);
+    Begun::Call(Call { frames, metadata, record, content_type, share })
 }
 
 /// Answers what was begun; hyper wants a `Result`.

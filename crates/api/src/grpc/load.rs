@@ -16,7 +16,8 @@ use ketch_base::Code;
 use crate::limits::{CALLS_AT_LEAST, CALLS_UNDER_WAY, CALLS_UNDER_WAY_BYTES};
 use crate::method::Method;
 
-/// The calls of all connections that were read and are not answered yet.
+/// The calls of all connections that were begun and are not answered yet, without those that wait
+/// for their client.
 #[derive(Clone, Default)]
 pub(crate) struct Load(Arc<UnderWay>);
 
@@ -44,14 +45,22 @@ impl Load {
         if is_counted(method) && is_full() { Err(Code::RequestTooManyRequests) } else { Ok(()) }
     }
 
-    /// Counts a call whose message was read, of so many bytes.
-    pub(super) fn take(&self, method: Method, bytes: usize) -> Option<Share> {
+    /// Counts a call.
+    pub(super) fn take(&self, method: Method) -> Option<Share> {
         if !is_counted(method) {
             return None;
         }
         self.0.calls.fetch_add(1, Ordering::Relaxed);
-        self.0.bytes.fetch_add(bytes, Ordering::Relaxed);
-        Some(Share { load: self.clone(), bytes })
+        Some(Share { load: self.clone(), bytes: 0 })
+    }
+}
+
+impl Share {
+    /// Counts the bytes of its message, too.
+    pub(super) fn of(mut self, message_bytes: usize) -> Self {
+        self.load.0.bytes.fetch_add(message_bytes, Ordering::Relaxed);
+        self.bytes += message_bytes;
+        self
     }
 }
 
@@ -104,10 +113,10 @@ mod tests {
     fn calls_have_a_bound() {
         let load = Load::default();
         let mut shares: Vec<_> =
-            (0..CALLS_UNDER_WAY).map(|_| load.take(Method::Put, 10).expect("counted")).collect();
+            (0..CALLS_UNDER_WAY).map(|_| load.take(Method::Put).expect("counted").of(10)).collect();
         assert_eq!(load.check(Method::Range, false), REFUSED);
         assert_eq!(load.check(Method::MemberList, false), Ok(()));
-        assert!(load.take(Method::Lock, 10).is_none());
+        assert!(load.take(Method::Lock).is_none());
         shares.pop();
         assert_eq!(load.check(Method::Range, false), Ok(()));
         assert_eq!(load.check(Method::Range, true), REFUSED, "late");
@@ -120,7 +129,7 @@ mod tests {
     #[test]
     fn so_have_their_bytes() {
         let load = Load::default();
-        let share = load.take(Method::Txn, CALLS_UNDER_WAY_BYTES);
+        let share = load.take(Method::Txn).expect("counted").of(CALLS_UNDER_WAY_BYTES);
         assert_eq!(load.check(Method::Put, false), REFUSED);
         drop(share);
         assert_eq!(load.check(Method::Put, false), Ok(()));
