@@ -9,7 +9,7 @@ pub const STREAM_WINDOW_BYTES: u32 = 1024 * 1024;
 /// Receive window of one HTTP/2 connection.
 pub const CONNECTION_WINDOW_BYTES: u32 = 8 * 1024 * 1024;
 /// What is read off one connection before its answers are written and others have their turn.
-pub const CONNECTION_TURN_BYTES: usize = 32 * 1024;
+pub const CONNECTION_TURN_BYTES: usize = 64 * 1024;
 /// What is written on one connection before others have their turn.
 pub const CONNECTION_WRITE_TURN_BYTES: usize = 128 * 1024;
 /// What is gathered on one connection before it is written; held only while it is being made, or
@@ -25,14 +25,15 @@ pub const CONNECTION_REFUSED_UNFINISHED: usize = 256;
 pub const CONNECTION_UNHEARD_BYTES: usize = 1024 * 1024;
 /// How long a connection may have had more to read than a turn takes, in milliseconds; its calls
 /// have waited about as long then, and are late.
-pub const CONNECTION_BEHIND_MS: u64 = 200;
+pub const CONNECTION_BEHIND_MS: u64 = 50;
 /// Calls read in that time, at least; who sends few large ones is not behind.
 pub const CONNECTION_BEHIND_CALLS: usize = 256;
 /// Calls under way up to which even late ones are taken: so that there is always something to do.
-pub const CALLS_AT_LEAST: usize = 256;
-/// Calls that were read and not answered yet, of all connections; above it they are refused.
-/// Streams and calls that may wait for somebody else are not among them.
-pub const CALLS_UNDER_WAY: usize = 16 * 1024;
+pub const CALLS_AT_LEAST: usize = 2 * 1024;
+/// Calls that were begun and not answered yet, of all connections; above it they are refused.
+/// Streams and calls that may wait for somebody else are not among them. As many as are answered in
+/// some 60 ms here, and more than the clients of a usual closed loop.
+pub const CALLS_UNDER_WAY: usize = 6 * 1024;
 /// Request bytes of these calls; above it they are refused.
 pub const CALLS_UNDER_WAY_BYTES: usize = 256 * 1024 * 1024;
 /// Bytes of one response queued below us before the next piece is asked for.
