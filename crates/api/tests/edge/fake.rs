@@ -55,6 +55,22 @@ pub(crate) struct Fake {
     pub(crate) notebook: OnceLock<Notebook>,
 }
 
+/// Counts one of [`Fake::held`].
+struct Held<'a>(&'a AtomicUsize);
+
+impl<'a> Held<'a> {
+    fn new(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// Bytes of made-up rows now in memory, and the most there have been.
 #[derive(Default)]
 pub(crate) struct Alive {
@@ -215,7 +231,7 @@ impl Kv for Fake {
 
     async fn put(&self, _: Pass, request: PutRequest) -> Result<PutResponse, Code> {
         if request.key == HELD {
-            self.held.fetch_add(1, Ordering::Relaxed);
+            let _held = Held::new(&self.held);
             std::future::pending::<()>().await;
         }
         let change = |store: &mut Store| {

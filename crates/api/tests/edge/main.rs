@@ -13,4 +13,5 @@ mod raw;
 mod recipes;
 mod refusals;
 mod services;
+mod turnstile;
 mod watches;
