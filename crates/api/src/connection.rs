@@ -1,9 +1,9 @@
 //! One connection: find out what it speaks, serve it, and let it go in order.
 //!
 //! Between the socket and the HTTP library stand, from below: [`prefixed`] (gives back the bytes by
-//! which the protocol was known), [`gathered`] (what a turn writes goes out in one piece), [`paced`]
-//! (reads in turns, and not from who does not listen), and for HTTP/2 [`turnstile`] (refuses calls
-//! before the library sees them). [`turn`] is what they know of each other.
+//! which the protocol was known), [`gathered`] (what a turn writes goes out in one piece),
+//! [`paced`] (reads in turns, and not from who does not listen), and for HTTP/2 [`turnstile`]
+//! (refuses calls before the library sees them). [`turn`] is what they know of each other.
 
 mod gathered;
 mod paced;
@@ -22,6 +22,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use crate::edge::{Edge, Surface};
 use crate::limits;
+use crate::method::Method;
 use crate::ports::{Origin, Ports};
 use gathered::gathered;
 use paced::Paced;
@@ -121,17 +122,8 @@ where
     let turn = Turn::new();
     let (io, outbox) = gathered(Prefixed::new(io, &beginning[..filled]));
     let beside = io.beside();
-    let refuse = {
-        let (edge, turn) = (Arc::clone(&edge), turn.clone());
-        move |method| {
-            let is_refused = edge.refuses(method, turn.is_behind());
-            if is_refused {
-                turn.call();
-            }
-            is_refused
-        }
-    };
     let is_open = !http2 || matches!(surface, Surface::Http | Surface::Metrics);
+    let refuse = refusals(Arc::clone(&edge), turn.clone());
     let io = Turnstile::new(Paced::new(io, turn.clone()), beside, is_open, refuse);
     let io = TokioIo::new(io);
     let pace = turn.clone();
@@ -160,6 +152,17 @@ where
         Ok(tokio::time::timeout(drain, outbox.drive(&turn, connection))
             .await
             .map_err(|_| ConnectionError::Undrained)??)
+    }
+}
+
+/// Which calls the turnstile refuses; each counts as a call of the connection.
+fn refusals<P: Ports>(edge: Arc<Edge<P>>, turn: Turn) -> impl FnMut(Method) -> bool {
+    move |method| {
+        let is_refused = edge.refuses(method, turn.is_behind());
+        if is_refused {
+            turn.call();
+        }
+        is_refused
     }
 }
 

@@ -37,7 +37,8 @@ pub(crate) struct Sinks {
 
 impl Sinks {
     /// Hands out what a job came to: events before answers, so that who has an answer finds the hub
-    /// told of it; each receiver is woken once. Gives the answers of membership changes, which have to wait until the node has heard of them.
+    /// told of it; each receiver is woken once. Gives the answers of membership changes, which have
+    /// to wait until the node has heard of them.
     pub(super) fn deliver(
         &self,
         standing: &Standing,
