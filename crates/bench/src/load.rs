@@ -55,6 +55,16 @@ impl Plan {
         Self { pressure, ..Self::closed(connections, 0, duration) }
     }
 
+    /// Calls that an open loop makes; 0 for a closed one, where nobody knows.
+    fn calls_due(&self) -> usize {
+        let Pressure::Open { per_second, then } = self.pressure else { return 0 };
+        let (change, later) = then.unwrap_or((self.duration, 0.0));
+        let first = self.duration.min(change);
+        let calls = first.as_secs_f64() * per_second
+            + self.duration.saturating_sub(change).as_secs_f64() * later;
+        calls.min(self.calls_max as f64) as usize
+    }
+
     /// So many calls, however long they take.
     pub(crate) fn calls(connections: usize, clients: usize, calls: u64) -> Self {
         Self { calls_max: calls, ..Self::closed(connections, clients, Duration::from_secs(900)) }
@@ -160,9 +170,11 @@ pub(crate) fn run(addresses: &[SocketAddr], work: &mut dyn Work, plan: Plan) -> 
         connection.flush()?;
         connections.push(connection);
     }
+    // Room for all: to move millions of them would hold up the calls that are due meanwhile.
+    let completions = Vec::with_capacity(plan.calls_due());
     let mut driver = Driver {
         started: Instant::now(),
-        outcome: Outcome::default(),
+        outcome: Outcome { completions, ..Outcome::default() },
         made: 0,
         plan,
         work,
