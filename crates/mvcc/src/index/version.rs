@@ -38,7 +38,8 @@ impl Version {
     }
 
     fn new(kind: Kind, revision: Revision, length: u32) -> Self {
-        let main = revision.main.clamp(0, MAIN_END - 1);
+        let main = revision.main;
+        assert!((0..MAIN_END).contains(&main), "revision {main} is none that a store counts to");
         Self {
             kind,
             main_high: (main >> 48) as u8,
@@ -83,6 +84,12 @@ fn sub(revision: Revision) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    #[should_panic(expected = "none that a store counts to")]
+    fn no_revision_is_kept_as_another() {
+        Version::put(Revision { main: MAIN_END, sub: 0 }, 9);
+    }
 
     #[test]
     fn revisions_come_back() {
