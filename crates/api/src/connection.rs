@@ -1,7 +1,7 @@
 //! One connection: find out what it speaks, serve it, and let it go in order.
 //!
 //! Between the socket and the HTTP library stand, from below: [`prefixed`] (gives back the bytes by
-//! which the protocol was known), [`gathered`] (what a turn writes goes out in one piece),
+//! which the protocol was known), [`mod@gathered`] (what a turn writes goes out in one piece),
 //! [`paced`] (reads in turns, and not from who does not listen), and for HTTP/2 [`turnstile`]
 //! (refuses calls before the library sees them). [`turn`] is what they know of each other.
 
