@@ -7,6 +7,7 @@ mod credit;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -24,6 +25,12 @@ pub(crate) use credit::Credit;
 
 /// Rest between two rounds for watchers that catch up, when commits are waiting.
 const CATCH_UP_ROUND: Duration = Duration::from_millis(1);
+
+/// With so many streams a commit may be work for long: the calls that wait for it go first.
+const STREAMS_MANY: usize = 32;
+
+/// Bytes for streams that are sent to their lanes together.
+const PORTION_BYTES: usize = 256 * 1024;
 
 /// How often watchers that lag are looked after when nothing else happens: what holds them up may
 /// hold up a compaction.
@@ -58,15 +65,19 @@ struct Streams {
     numbers: BTreeMap<StreamId, u64>,
     /// What is ready for the streams of each lane.
     outgoing: BTreeMap<u64, (Courier, Vec<Parcel>)>,
+    /// About.
+    outgoing_bytes: usize,
 }
 
 impl Streams {
     fn load(&mut self, courier: &Courier, parcel: Parcel) {
         let fresh = || (courier.clone(), Vec::new());
+        self.outgoing_bytes += parcel.bytes;
         self.outgoing.entry(courier.number).or_insert_with(fresh).1.push(parcel);
     }
 
     fn send(&mut self) {
+        self.outgoing_bytes = 0;
         for (courier, parcels) in std::mem::take(&mut self.outgoing).into_values() {
             courier.send(parcels);
         }
@@ -103,11 +114,16 @@ impl WatchThread {
         }
     }
 
-    /// Sends what there is to the streams that wait for it.
+    /// Sends what there is to the streams that wait for it. If it is much, then in portions, so
+    /// that lanes begin with the first, and whoever waits for this processor goes between.
     fn deliver(&mut self, streams: &mut Streams) {
         for id in self.hub.ready() {
             if let Some(number) = streams.numbers.get(&id).copied() {
                 self.fill(number, streams);
+            }
+            if streams.outgoing_bytes >= PORTION_BYTES {
+                streams.send();
+                thread::yield_now();
             }
         }
         streams.send();
@@ -116,6 +132,9 @@ impl WatchThread {
     fn take(&mut self, job: WatchJob, streams: &mut Streams) {
         match job {
             WatchJob::Committed(committed) => {
+                if streams.by_number.len() >= STREAMS_MANY {
+                    thread::yield_now();
+                }
                 if let Err(error) = self.hub.publish(&committed) {
                     fatal("failed to read what a watch asked for", &error);
                 }

@@ -3,10 +3,12 @@
 //!
 //! A commit that ten thousand watch is work for milliseconds. Handed out at once it would stand
 //! before every call of the lane; so the courier rests after each portion until the lane has run
-//! what there was and has looked at its sockets.
+//! what there was and has looked at its sockets. Other threads that wait for the lane's processor
+//! (the log, or a client of this machine whose answer has just been sent) go first, too.
 
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
 
 use ketch_api::ports::WatchOutput;
 use tokio::sync::mpsc;
@@ -68,6 +70,7 @@ async fn hand_out(mut arriving: mpsc::UnboundedReceiver<Vec<Parcel>>) {
             let _ = parcel.to.try_send(parcel.batch);
             if bytes >= PORTION_BYTES {
                 bytes = 0;
+                thread::yield_now();
                 tokio::task::yield_now().await;
             }
         }
