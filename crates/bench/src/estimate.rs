@@ -1,6 +1,7 @@
 //! How long a run will take, roughly, so that nobody waits in the dark.
 
 use crate::cells::{Cell, Needs};
+use crate::limit::Limit;
 use crate::scale::Scale;
 
 /// Start, probes around the run, stop.
@@ -81,7 +82,7 @@ pub(crate) fn turn_s(batch: &[Cell], scale: &Scale, second: bool) -> f64 {
 
 /// Seconds of the limits that are measured after a turn, all cells of the batch.
 pub(crate) fn limits_s(batch: &[Cell], scale: &Scale, first: bool) -> f64 {
-    let taken =
-        batch.iter().filter(|cell| cell.limit.is_probed() && (first || cell.limit.is_fickle()));
-    taken.count() as f64 * (scale.warm_up + scale.measured).as_secs_f64()
+    let taken = batch.iter().map(|cell| cell.limit).filter(|one| first || one.is_fickle());
+    let loads: usize = taken.map(Limit::loads).sum();
+    loads as f64 * (scale.warm_up + scale.measured).as_secs_f64()
 }

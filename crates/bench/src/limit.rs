@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::{Child, Stdio};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -15,6 +16,10 @@ use crate::machine::Bounds;
 use crate::process::{Program, cpu_us, free_address};
 use crate::scale::Scale;
 use crate::workload::{Fixed, Keys, Puts, Request, Work};
+
+/// The median of [`Limit::EchoAndSync`] with the disk left to another thread, as a server has to
+/// that answers others meanwhile: two wake-ups more.
+pub(crate) const SYNCED_APART: &str = "with a thread for the disk: p50 ms";
 
 /// Which limit a cell has.
 #[derive(Clone, Copy, Debug)]
@@ -52,21 +57,23 @@ impl Limit {
                 echo(scale, core, &mut *work, connections, clients)
             }
             Self::EchoAndSync => {
-                let probe = SyncProbe::new(directory)?;
-                let mut work = Synced { puts: puts(), probe, taken_us: Vec::new() };
-                let mut figures = echo(scale, core, &mut work, 1, 1)?;
-                work.taken_us.sort_by(f64::total_cmp);
-                let middle = work.taken_us.get(work.taken_us.len() / 2);
-                let sync_ms = middle.copied().unwrap_or(f64::NAN) / 1e3;
+                let (mut figures, sync_ms) = echo_and_sync(scale, core, Disk::own(directory)?)?;
                 figures.insert("of which fdatasync: p50 ms".to_owned(), sync_ms);
+                let (apart, _) = echo_and_sync(scale, core, Disk::of_a_thread(directory)?)?;
+                let p50_ms = apart.get("p50 ms").copied().unwrap_or(f64::NAN);
+                figures.insert(SYNCED_APART.to_owned(), p50_ms);
                 Ok(figures)
             }
         }
     }
 
-    /// Whether it takes a load of its own.
-    pub(crate) fn is_probed(self) -> bool {
-        matches!(self, Self::Echo { .. } | Self::EchoAndSync)
+    /// How many loads of its own it takes.
+    pub(crate) fn loads(self) -> usize {
+        match self {
+            Self::None | Self::Loopback => 0,
+            Self::Echo { .. } => 1,
+            Self::EchoAndSync => 2,
+        }
     }
 
     /// Whether it depends so much on the moment that it is taken after every run.
@@ -86,10 +93,46 @@ fn read(bytes: usize) -> Fixed {
     Fixed::new("KV/Range", &request).at_least(bytes as u64)
 }
 
-/// Puts whose client makes the bytes durable itself; an answer counts when that is done.
+/// Who writes and syncs.
+enum Disk {
+    Own(SyncProbe),
+    Thread { asks: Sender<()>, answers: Receiver<Option<f64>> },
+}
+
+impl Disk {
+    fn own(directory: &Path) -> Result<Self> {
+        Ok(Self::Own(SyncProbe::new(directory)?))
+    }
+
+    /// Ends when this is dropped.
+    fn of_a_thread(directory: &Path) -> Result<Self> {
+        let mut probe = SyncProbe::new(directory)?;
+        let (asks, asked) = channel();
+        let (answer, answers) = channel();
+        std::thread::spawn(move || {
+            for () in asked {
+                let _ = answer.send(probe.once_us(LOG_RECORD_BYTES).ok());
+            }
+        });
+        Ok(Self::Thread { asks, answers })
+    }
+
+    /// Microseconds of a write and its sync, if it succeeded.
+    fn once_us(&mut self) -> Option<f64> {
+        match self {
+            Self::Own(probe) => probe.once_us(LOG_RECORD_BYTES).ok(),
+            Self::Thread { asks, answers } => {
+                asks.send(()).ok()?;
+                answers.recv().ok()?
+            }
+        }
+    }
+}
+
+/// Puts whose bytes are made durable when they are answered; only then does the answer count.
 struct Synced {
     puts: Puts,
-    probe: SyncProbe,
+    disk: Disk,
     taken_us: Vec<f64>,
 }
 
@@ -103,10 +146,19 @@ impl Work for Synced {
     }
 
     fn check(&mut self, answer: &Answer<'_>) -> bool {
-        let synced = self.probe.once_us(LOG_RECORD_BYTES);
-        self.taken_us.extend(synced.as_ref().ok());
-        synced.is_ok() && self.puts.check(answer)
+        let synced = self.disk.once_us();
+        self.taken_us.extend(synced);
+        synced.is_some() && self.puts.check(answer)
     }
+}
+
+/// The figures of the whole, and the median of a sync in milliseconds.
+fn echo_and_sync(scale: Scale, core: Option<usize>, disk: Disk) -> Result<(Figures, f64)> {
+    let mut work = Synced { puts: puts(), disk, taken_us: Vec::new() };
+    let figures = echo(scale, core, &mut work, 1, 1)?;
+    work.taken_us.sort_by(f64::total_cmp);
+    let middle = work.taken_us.get(work.taken_us.len() / 2);
+    Ok((figures, middle.copied().unwrap_or(f64::NAN) / 1e3))
 }
 
 struct Echo(Child);

@@ -45,6 +45,8 @@ enum Over {
     Figure(&'static str),
     /// The limit's figure of the same name.
     Limit,
+    /// The limit's figure of this name.
+    LimitOf(&'static str),
 }
 
 #[derive(Clone, Copy)]
@@ -177,13 +179,15 @@ fn values(row: &Row, results: &Results, program: &str) -> Vec<(String, f64)> {
         Of::Worst(part) => name.contains(part),
         Of::Rates(what) => name.split_once(" a second: ").is_some_and(|(_, rest)| rest == what),
     };
+    let limit = |name: &str| {
+        let limits = results.limits.iter().filter_map(|one| one.get(name).copied());
+        median(&limits.collect::<Vec<_>>())
+    };
     let below = |name: &str| match row.over {
         Over::Nothing => Some(1.0),
         Over::Figure(other) => median(&column(results, program, other)),
-        Over::Limit => {
-            let limits = results.limits.iter().filter_map(|one| one.get(name).copied());
-            median(&limits.collect::<Vec<_>>())
-        }
+        Over::Limit => limit(name),
+        Over::LimitOf(other) => limit(other),
     };
     let value = |name: String| {
         let value = median(&column(results, program, &name))? / below(&name)?;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{Bar, Of, Over, Row};
+use crate::limit::SYNCED_APART;
 use crate::scale::Scale;
 
 const CPU: &str = "server CPU us per op";
@@ -59,6 +60,7 @@ pub(super) const ROWS: &[Row] = &[
     row("P2b", "put, 1000 clients: throughput", Of::One("ops per second"), "/s", Bar::RatioAtLeast(4.0)),
     row("P2r", "put: p99 at equal rate, median over the rates that both serve", Of::Rates("p99 ms"), "ms", Bar::RatioAtMost(1.0 / 3.0)),
     over(row("P1", "put, 1 client: p50 over an empty call and a sync", Of::One("p50 ms"), "x", Bar::AtMost(1.3)), Over::Limit),
+    over(row("P1", "put, 1 client: p50 over the same with a thread for the disk", Of::One("p50 ms"), "x", Bar::None), Over::LimitOf(SYNCED_APART)),
     sized(row("R1b", "range, serializable, 100 clients: server CPU an operation", Of::One(CPU), "us", Bar::AtMost(22.0)), rows),
     sized(row("R1c", "range, serializable, 1000 clients: server CPU an operation", Of::One(CPU), "us", Bar::AtMost(22.0)), rows),
     sized(row("R2b", "range, linearizable, 100 clients: server CPU an operation", Of::One(CPU), "us", Bar::AtMost(25.0)), rows),

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use super::*;
 use crate::calibration::Calibration;
 use crate::cells::CELLS;
+use crate::limit::SYNCED_APART;
 use crate::run::Sample;
 
 fn results(id: &str, samples: &[(&'static str, &[(&str, f64)])]) -> Results {
@@ -18,7 +19,8 @@ fn results(id: &str, samples: &[(&'static str, &[(&str, f64)])]) -> Results {
         let sample = Sample { figures, pair: 0, before, after, seconds: 1.0, memory: Vec::new() };
         by_program.entry(program).or_default().push(sample);
     }
-    let limits = vec![Figures::from([("p50 ms".to_owned(), 0.2)])];
+    let limit = [("p50 ms", 0.2), (SYNCED_APART, 0.25)];
+    let limits = vec![limit.map(|(name, value)| (name.to_owned(), value)).into()];
     Results { cell, samples: by_program, failures: BTreeMap::new(), limits }
 }
 
@@ -54,7 +56,7 @@ fn absolute_and_relative() {
 #[test]
 fn over_the_limit() {
     let found = verdicts(results("P1", &[("ketch", &[("p50 ms", 0.25)])]), &Scale::BARS);
-    assert_eq!(found, ["1.25 - met"]);
+    assert_eq!(found, ["1.25 - met", "1.00 - "]);
 }
 
 #[test]
