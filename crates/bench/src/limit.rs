@@ -14,6 +14,7 @@ use crate::connection::{Answer, Connection};
 use crate::load::{self, Plan};
 use crate::machine::Bounds;
 use crate::process::{Program, cpu_us, free_address};
+use crate::report::statistics::median;
 use crate::scale::Scale;
 use crate::workload::{Fixed, Keys, Puts, Request, Work};
 
@@ -156,9 +157,7 @@ impl Work for Synced {
 fn echo_and_sync(scale: Scale, core: Option<usize>, disk: Disk) -> Result<(Figures, f64)> {
     let mut work = Synced { puts: puts(), disk, taken_us: Vec::new() };
     let figures = echo(scale, core, &mut work, 1, 1)?;
-    work.taken_us.sort_by(f64::total_cmp);
-    let middle = work.taken_us.get(work.taken_us.len() / 2);
-    Ok((figures, middle.copied().unwrap_or(f64::NAN) / 1e3))
+    Ok((figures, median(&work.taken_us).unwrap_or(f64::NAN) / 1e3))
 }
 
 struct Echo(Child);

@@ -11,7 +11,7 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use crate::cells::{CELLS, Cell, Figures, NOT_RUN};
+use crate::cells::{CELLS, Cell, NOT_RUN};
 use crate::machine;
 use crate::run::{Pairs, Results, Runner};
 use crate::scale::Scale;
@@ -151,9 +151,9 @@ pub(crate) fn table(results: &Results) -> String {
     if results.samples.is_empty() {
         return out;
     }
-    let limits: Vec<&Figures> = results.limits.iter().filter(|one| !one.is_empty()).collect();
+    let is_limited = results.limits.iter().any(|one| !one.is_empty());
     let (more_heads, more_lines) =
-        if limits.is_empty() { ("", "") } else { (" limit | ketch of it |", "---|---|") };
+        if is_limited { (" limit | ketch of it |", "---|---|") } else { ("", "") };
     let _ = writeln!(out, "| figure | ketch | etcd | ketch / etcd (95 %) |{more_heads}");
     let _ = writeln!(out, "|---|---|---|---|{more_lines}");
     for name in names(results) {
@@ -166,8 +166,8 @@ pub(crate) fn table(results: &Results) -> String {
             cell_text(&theirs),
             ratio_text(&ours, &theirs),
         );
-        if !limits.is_empty() {
-            let limit: Vec<f64> = limits.iter().filter_map(|one| one.get(&name).copied()).collect();
+        if is_limited {
+            let limit = limit_column(results, &name);
             let _ = write!(out, " {} | {} |", cell_text(&limit), part_text(&name, &ours, &limit));
         }
         out.push('\n');
@@ -208,6 +208,11 @@ fn column(results: &Results, program: &str, name: &str) -> Vec<f64> {
     let counted = results.pairs().counted;
     let fit = samples.iter().filter(|sample| counted.contains(&sample.pair));
     fit.filter_map(|sample| sample.figures.get(name).copied()).collect()
+}
+
+/// The same of the limit, as often as it was measured.
+fn limit_column(results: &Results, name: &str) -> Vec<f64> {
+    results.limits.iter().filter_map(|one| one.get(name).copied()).collect()
 }
 
 fn cell_text(values: &[f64]) -> String {

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::{column, names, number, statistics::median};
+use super::{column, limit_column, names, number, statistics::median};
 use crate::cells::Figures;
 use crate::run::Results;
 use crate::scale::Scale;
@@ -179,15 +179,11 @@ fn values(row: &Row, results: &Results, program: &str) -> Vec<(String, f64)> {
         Of::Worst(part) => name.contains(part),
         Of::Rates(what) => name.split_once(" a second: ").is_some_and(|(_, rest)| rest == what),
     };
-    let limit = |name: &str| {
-        let limits = results.limits.iter().filter_map(|one| one.get(name).copied());
-        median(&limits.collect::<Vec<_>>())
-    };
     let below = |name: &str| match row.over {
         Over::Nothing => Some(1.0),
         Over::Figure(other) => median(&column(results, program, other)),
-        Over::Limit => limit(name),
-        Over::LimitOf(other) => limit(other),
+        Over::Limit => median(&limit_column(results, name)),
+        Over::LimitOf(other) => median(&limit_column(results, other)),
     };
     let value = |name: String| {
         let value = median(&column(results, program, &name))? / below(&name)?;
